@@ -1,0 +1,6 @@
+"""lhlbench: a benchmark for lifelong heterogeneous learning of dense prediction."""
+
+__version__ = "0.1.0"
+
+# Part of every run id: raised whenever a change of the harness changes numbers.
+PROTOCOL_VERSION = 1

@@ -1,0 +1,1 @@
+"""Configuration as typed data: files, overrides and the names users give. No torch here."""

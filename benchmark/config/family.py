@@ -1,0 +1,119 @@
+"""Sequence families: which tasks, in which orders, on which images, by which recipe."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from benchmark.config import yaml_file
+from benchmark.config.recipe import Recipe
+from benchmark.config.shipped import shipped
+from benchmark.errors import RequestError, unknown
+
+Split = Literal["disjoint", "shared"]
+
+
+class Shuffles(BaseModel):
+    """Orders of a family with too many permutations to run: s1 and seeded shuffles."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shuffles: int = Field(ge=0, description="number of orders beside the canonical one")
+    seed: int = 0
+
+
+class Family(BaseModel):
+    """One file `sequences/<family>.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: str = Field(pattern=r"^[a-z][a-z0-9]*$")
+    about: str
+    dataset: dict[str, Any]
+    tasks: tuple[str, ...] = Field(min_length=1, description="canonical order")
+    split: Split = Field("disjoint", description="disjoint: phase t owns block t of the training "
+                                                 "images; shared: every phase sees all of them")
+    recipe: str
+    orders: Literal["all"] | Shuffles = "all"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Family:
+        if len(set(self.tasks)) != len(self.tasks):
+            raise ValueError("tasks: a task stands twice")
+        if self.orders == "all" and len(self.tasks) > 6:
+            raise ValueError(f"orders: {len(self.tasks)} tasks have "
+                             f"{math.factorial(len(self.tasks))} orders; use {{shuffles: k}}")
+        return self
+
+    def all_orders(self) -> list[tuple[str, ...]]:
+        """Every order of the family; the first is canonical, no two are equal."""
+        if isinstance(self.orders, Shuffles):
+            return _shuffled(self.tasks, self.orders)
+        return list(itertools.permutations(self.tasks))
+
+
+def _shuffled(tasks: tuple[str, ...], orders: Shuffles) -> list[tuple[str, ...]]:
+    wanted = min(orders.shuffles + 1, math.factorial(len(tasks)))
+    generator, found = random.Random(orders.seed), [tasks]
+    while len(found) < wanted:
+        order = tuple(generator.sample(tasks, len(tasks)))
+        if order not in found:
+            found.append(order)
+    return found
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One order of a family, named `<family>_s<k>`."""
+
+    name: str
+    tasks: tuple[str, ...]
+    family: Family
+    file: Path
+
+
+def sequences_of(file: Path) -> list[Sequence]:
+    """All sequences a family file defines."""
+    family = yaml_file.parse(Family, file)
+    return [Sequence(f"{family.family}_s{k}", order, family, file)
+            for k, order in enumerate(family.all_orders(), start=1)]
+
+
+def shipped_sequences() -> list[Sequence]:
+    """All sequences that come with the package."""
+    return [sequence for file in sorted(shipped("sequences").glob("*.yaml"))
+            for sequence in sequences_of(file)]
+
+
+def find_sequence(name: str) -> Sequence:
+    """A shipped sequence by its name, or one of a user's own file as `path.yaml[:s2]`.
+
+    Raises `RequestError` with the nearest names when there is none.
+    """
+    file, _, order = name.partition(".yaml")
+    if len(file) < len(name):
+        own = sequences_of(Path(file + ".yaml"))
+        wanted = f"{own[0].family.family}_{order.removeprefix(':') or 's1'}"
+    else:
+        own, wanted = shipped_sequences(), name
+    for sequence in own:
+        if sequence.name == wanted:
+            return sequence
+    raise unknown("sequence", wanted, [sequence.name for sequence in own])
+
+
+def find_recipe(sequence: Sequence) -> Recipe:
+    """The recipe a sequence names: from `recipes/` beside its file, else a shipped one."""
+    name = sequence.family.recipe
+    folders = [sequence.file.parent / "recipes", shipped("sequences") / "recipes"]
+    for folder in folders:
+        if (file := folder / f"{name}.yaml").is_file():
+            return yaml_file.parse(Recipe, file)
+    known = [file.stem for folder in folders for file in folder.glob("*.yaml")]
+    raise RequestError(f"{sequence.file}: {unknown('recipe', name, known)}")

@@ -1,0 +1,13 @@
+"""Where the files that travel with the package are: sequences, published numbers, records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def shipped(name: str) -> Path:
+    """`sequences` or a folder of `results`: inside an installed package, else in the clone."""
+    installed = _PACKAGE / "shipped" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name

@@ -1,0 +1,103 @@
+"""Reading YAML a user may have written: safe, strict, and errors that name file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from benchmark.errors import RequestError, unknown
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_LARGEST_FILE = 1 << 20
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader without aliases (no billion laughs) and without silent duplicate keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"key '{key.value}' stands twice",
+                                           problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read(path: Path) -> tuple[Any, yaml.Node | None]:
+    """Content of a YAML file and its node tree, which knows the lines.
+
+    Raises `RequestError` naming the file and, where there is one, the line.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise RequestError(f"{path} is larger than {_LARGEST_FILE} bytes: not a configuration")
+        text = path.read_text(encoding="utf-8")
+        loader = _StrictLoader(text)
+        try:
+            node = loader.get_single_node()
+            return (None if node is None else loader.construct_document(node)), node
+        finally:
+            loader.dispose()  # type: ignore[no-untyped-call]
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise RequestError(f"{path}, line {line}: {error.problem}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RequestError(f"{path} cannot be read: {error}") from None
+
+
+def parse(model: type[Model], path: Path) -> Model:
+    """A YAML file as a validated model; errors name file, line and key."""
+    content, node = read(path)
+    if not isinstance(content, dict):
+        raise RequestError(f"{path}, line 1: expected 'key: value' lines")
+    return validate(model, content, str(path), node)
+
+
+def validate(model: type[Model], content: Any, where: str, node: yaml.Node | None = None) -> Model:
+    """`content` as a `model`; the first thing wrong becomes one `RequestError`."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = tuple(str(part) for part in first["loc"])
+        line = _line(node, keys)
+        place = f"{where}, line {line}" if line else where
+        dotted = ".".join(keys)
+        if first["type"] == "extra_forbidden":
+            raise RequestError(f"{place}: {unknown('key', dotted, known_keys(model))}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise RequestError(f"{place}: {dotted + ': ' if dotted else ''}{message}") from None
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Dotted names of all keys of a model, nested models included."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
+    return keys
+
+
+def _line(node: yaml.Node | None, keys: tuple[str, ...]) -> int | None:
+    """Line (from 1) of the deepest key of `keys` that the file holds."""
+    line = None
+    for key in keys:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        found = next(((k, v) for k, v in node.value if k.value == key), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line

@@ -1,0 +1,1 @@
+"""Data sets: where images and labels come from, and the store they are read from."""

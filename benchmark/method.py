@@ -1,0 +1,179 @@
+"""The method interface: what a method may see, and the hooks the harness calls.
+
+A method is one class in one file: a typed `Config`, and the hooks it needs. The harness owns the
+loop, the data, the optimiser, devices, checkpoints and evaluation. The hooks, in calling order:
+
+    begin_phase(phase)            before the optimiser of a phase is made
+    loss(step) -> terms           every step; their sum is minimised
+    edit_update(step, before)     after the optimiser's step; may change what it applied
+    end_phase(phase)              after the last epoch of a phase
+    predict(network, images, tasks) -> raw outputs
+    state_dict() / load_state_dict()
+
+Two identities hold for every lifelong method: with the settings in `zero` it reproduces finetune
+bit for bit, and resumed it equals the uninterrupted run bit for bit on CPU. So everything a method
+carries from one step or phase to another is in its state, and `begin_phase` depends on nothing
+but the state and the phase: it is called again when a run resumes inside a phase.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from benchmark.data.blocks import Regime
+from benchmark.data.phase_data import Batch, PhaseData
+from benchmark.model.network import Network, upsample
+from benchmark.tasks import Task
+from benchmark.tasks.kinds import Kind, kind_of
+
+Source = Literal["paper", "released code", "ours"]
+State = dict[str, Any]
+"""Nested dicts of tensors and plain JSON values, keys are strings."""
+
+
+class MethodConfig(BaseModel):
+    """Base of a method's settings; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def setting(default: Any, description: str, source: Source, **limits: Any) -> Any:
+    """A field of a `MethodConfig` whose default says where it comes from."""
+    return Field(default, description=f"{description} [{source}]",
+                 json_schema_extra={"source": source}, **limits)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase as a method sees it."""
+
+    number: int
+    """Counted from 1."""
+    tasks: tuple[Task, ...]
+    """The tasks learnt in this phase: one, except in bounds."""
+    old_tasks: tuple[Task, ...]
+    """The tasks of earlier phases, oldest first."""
+    network: Network
+    data: PhaseData
+
+    @property
+    def fixed_images(self) -> bool:
+        """Whether every epoch shows the same images, so that outputs on them can be cached."""
+        return self.data.fixed
+
+
+class Step:
+    """One training step: its batch and, computed once when asked for, what the network says."""
+
+    def __init__(self, phase: Phase, batch: Batch) -> None:
+        self.phase = phase
+        self.batch = batch
+        self.network = phase.network
+        self._outputs: dict[str, Tensor] = {}
+
+    @property
+    def images(self) -> Tensor:
+        """[B, 3, H, W] in [0, 1]."""
+        return self.batch.images
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Backbone features [B, C, h, w], shared by all heads."""
+        return self.network.encode(self.images)
+
+    def output(self, task: Task) -> Tensor:
+        """Raw output [B, channels, H, W] of a task at image size."""
+        if task.name not in self._outputs:
+            low = self.network.decode(task.name, self.features)
+            self._outputs[task.name] = upsample(low, self.images.shape[-2:])
+        return self._outputs[task.name]
+
+    def new_losses(self) -> dict[str, Tensor]:
+        """Supervised loss of each task of the phase, keyed `<task>/new`."""
+        return {f"{task.name}/new": kind_of(task).loss(self.output(task),
+                                                      self.batch.targets[task.name])
+                for task in self.phase.tasks}
+
+
+class Method(ABC):
+    """Base of all methods. As it stands it is finetune: the new task's loss and nothing else."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    family: ClassVar[str]
+    reference: ClassVar[str] = ""
+    """Paper and year."""
+    stores: ClassVar[str] = "nothing"
+    """What is carried from phase to phase, in words."""
+    kind: ClassVar[Literal["lifelong", "bound"]] = "lifelong"
+    zero: ClassVar[Mapping[str, Any]] = {}
+    """Settings that take the method's strength away."""
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @property
+    def regime(self) -> Regime:
+        """Which images and labels the phases hold; only bounds may ask for more than lifelong."""
+        return "lifelong"
+
+    def begin_phase(self, phase: Phase) -> None:
+        """Prepare for a phase; runs before its optimiser is made, again after a resume."""
+
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        """Named scalar terms `<task>/<term>`; their sum is minimised."""
+        return step.new_losses()
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """Parameters of the method's own, learnt beside the network's."""
+        return ()
+
+    def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
+        """Change what the optimiser has just applied; `before` holds the parameters before it.
+
+        The applied step is edited, not the gradient: Adam undoes masks and projections of
+        gradients. Only called for methods that define it.
+        """
+
+    def end_phase(self, phase: Phase) -> None:
+        """Compute and keep what the next phase needs."""
+
+    def predict(self, network: Network, images: Tensor,
+                tasks: Sequence[Task]) -> dict[str, Tensor]:
+        """Raw outputs [B, channels, H, W] of `tasks`; the network is in eval mode."""
+        return network.outputs(images, [task.name for task in tasks])
+
+    def parameters_added(self, network: Network) -> int:
+        """Parameters needed for prediction beyond the network: one backbone, a head per task."""
+        return 0
+
+    def state_dict(self) -> State:
+        """Everything carried from one step or phase to another."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take over what `state_dict` returned."""
+
+    @classmethod
+    def edits_updates(cls) -> bool:
+        """Whether the harness must keep the parameters from before each step."""
+        return cls.edit_update is not Method.edit_update
+
+
+def own_images(phase: Phase, size: int) -> Iterator[Step]:
+    """The phase's own images, once and in order, as steps of `size` (for `end_phase`)."""
+    for batch in phase.data.plain(size):
+        yield Step(phase, batch)
+
+
+def kinds(tasks: Iterable[Task]) -> list[tuple[Task, Kind]]:
+    """Tasks with their kinds."""
+    return [(task, kind_of(task)) for task in tasks]

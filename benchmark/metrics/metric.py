@@ -1,0 +1,73 @@
+"""What a metric is, what it is derived from, and what a task kind has to define."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.tasks.task import Task
+
+Statistics = Mapping[str, NDArray[Any]]
+"""Sufficient statistics by name; the leading axis counts images, or groups of images."""
+
+Values = NDArray[np.float64]
+"""One value per group, [G]: nan where undefined, inf where a prediction was not finite."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of a task; `formula` is the heading that defines it in docs/metrics.md."""
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    primary: bool
+    formula: str
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A sum over the valid pixels of one image, stacked to [N, *shape] over images."""
+
+    name: str
+    dtype: Literal["int64", "float64"]
+    meaning: str
+    shape: tuple[int, ...] = ()
+
+
+class Definition(ABC):
+    """The metrics of one task kind and the statistics they are derived from."""
+
+    pooled_in_batches: ClassVar[bool] = False
+    """Whether the `batch` convention leaves the kind's metrics as one sum over all images."""
+
+    @abstractmethod
+    def metrics(self, task: Task) -> tuple[Metric, ...]:
+        """The metrics of `task`; exactly one is primary."""
+
+    @abstractmethod
+    def statistics(self, task: Task) -> tuple[Statistic, ...]:
+        """The statistics every image of `task` leaves."""
+
+    @abstractmethod
+    def values(self, sums: Statistics) -> dict[str, Values]:
+        """Derive every metric from statistics summed within groups, [G, ...] -> [G]."""
+
+
+def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Values:
+    """Elementwise quotient: nan over zero, since a mean over no pixels is undefined.
+
+    A numerator that is nan stems from a prediction that was not finite. It becomes infinite:
+    a mean over images passes over undefined images, and must not pass over diverged ones.
+    """
+    top = np.asarray(numerator, dtype=np.float64)
+    bottom = np.asarray(denominator, dtype=np.float64)
+    top, bottom = np.broadcast_arrays(np.where(np.isnan(top), np.inf, top), bottom)
+    quotient: Values = np.full(top.shape, np.nan)
+    np.divide(top, bottom, out=quotient, where=bottom != 0)
+    return quotient

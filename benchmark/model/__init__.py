@@ -1,0 +1,1 @@
+"""The network: one shared backbone, one head per task."""

@@ -1,0 +1,83 @@
+"""Backbones from timm at stride 8, and the small default that suits two CPU cores."""
+
+from __future__ import annotations
+
+import difflib
+import socket
+from typing import Any
+
+import timm
+from torch import Tensor, nn
+
+from benchmark.config.recipe import Recipe
+from benchmark.errors import RequestError
+
+STRIDE = 8
+
+_NARROW: dict[str, Any] = {  # a timm ResNet: stem 16, stages 16/32/64/64, one block each
+    "model_name": "resnet18", "layers": (1, 1, 1, 1), "channels": (16, 32, 64, 64),
+    "stem_type": "deep", "stem_width": 8,
+}
+
+
+class Backbone(nn.Module):
+    """Images [B, 3, H, W] to features [B, `channels`, ceil(H/8), ceil(W/8)]."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Raises `RequestError` for an unknown backbone, one without stride 8, or weights that
+        are not at hand."""
+        super().__init__()
+        self.body = _create(recipe)
+        self.channels: int = self.body.feature_info.channels()[-1]
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.body(images)[-1]
+        return features
+
+
+def _create(recipe: Recipe) -> Any:
+    name, pretrained = recipe.backbone, recipe.weights == "imagenet"
+    options: dict[str, Any] = _NARROW if name == "narrow" else {"model_name": name}
+    if recipe.weights not in ("none", "imagenet"):
+        raise RequestError(f"recipe.weights is '{recipe.weights}'; use none or imagenet")
+    if name == "narrow" and pretrained:
+        raise RequestError("the backbone 'narrow' has no ImageNet weights; "
+                           "use --set recipe.weights=none or another recipe.backbone")
+    if name != "narrow" and not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise RequestError(f"unknown backbone '{name}'. "
+                           + (f"Did you mean {' or '.join(near)}?" if near
+                              else "See timm.list_models()."))
+    if pretrained:
+        _require_weights(name)
+    depth = 4 if name == "narrow" else len(timm.create_model(
+        name, features_only=True).feature_info) - 1
+    try:
+        return timm.create_model(**options, pretrained=pretrained, features_only=True,
+                                 output_stride=STRIDE, out_indices=(depth,))
+    except (TypeError, NotImplementedError, AssertionError, RuntimeError) as error:
+        raise RequestError(f"backbone '{name}' cannot be built at stride {STRIDE}: {error}"
+                           ) from None
+
+
+def _require_weights(name: str) -> None:
+    """Fail at once, with one sentence, when weights are neither cached nor within reach.
+
+    The hub client by itself retries for most of a minute before it gives up.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    source = timm.get_pretrained_cfg(name)
+    if source is None or not source.hf_hub_id:
+        raise RequestError(f"timm has no ImageNet weights for '{name}'; "
+                           "use --set recipe.weights=none")
+    files = ("model.safetensors", "pytorch_model.bin")
+    if any(isinstance(try_to_load_from_cache(source.hf_hub_id, file), str) for file in files):
+        return
+    try:
+        socket.create_connection(("huggingface.co", 443), timeout=5).close()
+    except OSError:
+        raise RequestError(
+            f"ImageNet weights of '{name}' ({source.hf_hub_id}) are not in "
+            f"{constants.HF_HUB_CACHE} and the hub cannot be reached; put them there, or train "
+            "from scratch with --set recipe.weights=none") from None

@@ -1,0 +1,134 @@
+"""From what the user asks to one resolved, complete configuration; nothing touches the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from benchmark import PROTOCOL_VERSION
+from benchmark.config.family import Sequence, Split, find_recipe, find_sequence
+from benchmark.config.recipe import Recipe
+from benchmark.config.yaml_file import validate
+from benchmark.data.source import SourceConfig
+from benchmark.data.sources import find_source, source_config
+from benchmark.errors import RequestError, unknown
+from benchmark.files import digest
+from benchmark.method import Method
+from benchmark.registry import find_method, plug_in_digest
+
+
+class RunConfig(BaseModel):
+    """Everything that changes the numbers of a run, apart from the data's own content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    method_config: dict[str, Any]
+    plug_in: str | None = None
+    """sha256 of the method's file when it was given by path."""
+    sequence: str
+    tasks: tuple[str, ...]
+    split: Split
+    dataset: dict[str, Any]
+    recipe: Recipe
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that could start now."""
+
+    config: RunConfig
+    method: type[Method]
+    source_config: SourceConfig
+    sequence: Sequence
+
+    def run_id(self, fingerprint: str) -> str:
+        """Readable, and different whenever something that changes numbers is."""
+        told = self.config.model_dump(mode="json")
+        told["recipe"].pop("about")
+        mark = digest([PROTOCOL_VERSION, fingerprint, told])[:10]
+        return f"{self.config.method}-{self.config.sequence}-seed{self.config.seed}-{mark}"
+
+    def make_method(self) -> Method:
+        return self.method(self.method.Config.model_validate(self.config.method_config))
+
+
+def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str] = (),
+              method_settings: Iterable[str] = ()) -> Plan:
+    """Resolve a request: command line over family file over defaults.
+
+    `settings` are `recipe.epochs=5`-like, `method_settings` `weight=3`-like strings. Raises
+    `RequestError` for unknown names and keys (nearest ones suggested) and values out of range.
+    """
+    chosen, found = find_method(method), find_sequence(sequence)
+    content: dict[str, Any] = {
+        "recipe": find_recipe(found).model_dump(), "dataset": dict(found.family.dataset),
+        "split": found.family.split}
+    changed = _override(content, settings, "--set")
+    if not isinstance(content["recipe"], dict) or not isinstance(content["dataset"], dict):
+        raise RequestError("--set recipe.KEY=VALUE or dataset.KEY=VALUE, not the whole block")
+    recipe = validate(Recipe, content["recipe"], "--set recipe" if changed else str(found.file))
+    dataset = source_config(content["dataset"], str(found.file))
+    own: dict[str, Any] = {}
+    _override(own, method_settings, "--method-set")
+    method_config = validate(chosen.Config, own, f"--method-set ({chosen.name})")
+    _check_tasks(found, dataset)
+    config = validate(RunConfig, {
+        "method": chosen.name, "method_config": method_config.model_dump(mode="json"),
+        "plug_in": plug_in_digest(method), "sequence": found.name, "tasks": found.tasks,
+        "split": content["split"], "dataset": dataset.model_dump(mode="json"),
+        "recipe": recipe, "seed": seed}, "--set")
+    return Plan(config, chosen, dataset, found)
+
+
+def _check_tasks(sequence: Sequence, dataset: SourceConfig) -> None:
+    offered = find_source(dataset.name).task_names(dataset)
+    for task in sequence.tasks:
+        if task not in offered:
+            raise RequestError(f"{sequence.file}, tasks: {unknown('task', task, offered)}")
+
+
+def _override(content: dict[str, Any], settings: Iterable[str], option: str) -> bool:
+    """Put `a.b=value` strings into nested dicts; values are read as YAML."""
+    changed = False
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise RequestError(f"{option} {text}: expected key=value")
+        *parents, last = key.split(".")
+        place = content
+        for parent in parents:
+            inner = place.setdefault(parent, {}) if content is not place else place.get(parent)
+            if not isinstance(inner, dict):
+                raise RequestError(f"{option} {text}: {unknown('key', key, _dotted(content))}")
+            place = inner
+        if place is content and option == "--set" and last not in content:
+            raise RequestError(f"{option} {text}: {unknown('key', key, _dotted(content))}")
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise RequestError(f"{option} {text}: '{value}' is not a YAML value") from None
+        changed = True
+    return changed
+
+
+def _dotted(content: dict[str, Any], prefix: str = "") -> list[str]:
+    names = []
+    for key, value in content.items():
+        names.append(prefix + key)
+        if isinstance(value, dict):
+            names += _dotted(value, f"{prefix}{key}.")
+    return names
+
+
+def data_folder(path: Path | None) -> Path | None:
+    """`--data-root`, which must exist when given."""
+    if path is not None and not path.is_dir():
+        raise RequestError(f"--data-root {path} is not a folder")
+    return path

@@ -1,0 +1,78 @@
+"""One run from plan to record: found done, resumed, or carried out; failures are recorded."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from benchmark.data.source import Places
+from benchmark.data.sources import find_source
+from benchmark.data.store import Store
+from benchmark.errors import LhlbenchError, RequestError, RunError
+from benchmark.lifelong import LifelongRun
+from benchmark.options import Options, Stopped, Watcher
+from benchmark.plan import Plan
+from benchmark.record import RECORD_FILE, Record, load
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `execute` did."""
+
+    folder: Path
+    record: Record
+    already_done: bool = False
+
+
+def open_store(plan: Plan, places: Places) -> Store:
+    """The plan's data set, made first when it is not there."""
+    family = Places(places.cache, places.data_root, plan.sequence.file.parent)
+    return find_source(plan.source_config.name).open_store(plan.source_config, family)
+
+
+def execute(plan: Plan, options: Options, watcher: Watcher | None = None) -> Outcome:
+    """Carry out a plan, or go on with it where it was left; a finished run is only reported.
+
+    Raises `RequestError` before anything is written, `RunError` when the run fails; a failed run
+    leaves a record with status "failed" and the reason.
+    """
+    store = open_store(plan, options.places)
+    folder = options.runs / plan.run_id(store.fingerprint)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock", timeout=0):
+            return _locked(plan, options, watcher or Watcher(), store, folder)
+    except Timeout:
+        raise RequestError(f"{folder} is being run by another process") from None
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written: {error.strerror or error}; what is already "
+                       "there stays valid, and the same command goes on from it") from error
+
+
+def _locked(plan: Plan, options: Options, watcher: Watcher, store: Store,
+            folder: Path) -> Outcome:
+    if options.overwrite:
+        for entry in folder.iterdir():
+            if entry.name != ".lock":
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    elif (folder / RECORD_FILE).exists():
+        record = load(folder)
+        if record.status == "complete":
+            return Outcome(folder, record, already_done=True)
+    run = LifelongRun(plan, options, watcher, store, folder)
+    try:
+        record = run.all_phases()
+    except Stopped:
+        raise
+    except LhlbenchError as error:
+        run.record("failed", str(error)).save(folder)
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        reason = f"out of memory ({str(error).splitlines()[0]}); lower recipe.batch"
+        run.record("failed", reason).save(folder)
+        raise RunError(reason) from error
+    return Outcome(folder, record)

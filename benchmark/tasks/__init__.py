@@ -1,0 +1,5 @@
+"""Tasks and task kinds; importing this package does not import torch."""
+
+from benchmark.tasks.task import VOID, KindName, Task
+
+__all__ = ["VOID", "KindName", "Task"]

@@ -1,0 +1,111 @@
+"""Task kinds: everything that differs between segmentation, regression, direction and binary.
+
+Shapes: raw is the network's output [B, C, H, W] before any activation, in fp32 or better;
+targets are as `benchmark.tasks.Task` defines them; maps are [B, H, W].
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from importlib import import_module
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.tasks.task import Task
+
+TWO_GROUPS = (0.5,)
+"""Inner edges on the min-max scaled teacher map that cut it into two groups (HAD, delta)."""
+
+
+class Kind(ABC):
+    """One task seen through its kind. Subclasses hold no state but the task."""
+
+    invalid: ClassVar[float]
+    """The value that marks a pixel of a target as invalid."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    @abstractmethod
+    def valid(self, target: Tensor) -> Tensor:
+        """Bool [B, H, W]: pixels that count in losses and metrics."""
+
+    @abstractmethod
+    def loss_map(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Supervised loss per pixel [B, H, W], 0 (and without gradient) where not valid."""
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Mean supervised loss over the valid pixels of the batch; 0 when there is none."""
+        return self.loss_map(raw, target).sum() / self.valid(target).sum().clamp(min=1)
+
+    @abstractmethod
+    def distance(self, raw: Tensor, teacher: Tensor, soft: bool = True,
+                 temperature: float = 1.0) -> Tensor:
+        """Distillation distance per pixel [B, H, W] between two raw outputs, every pixel counted.
+
+        `soft` and `temperature` matter where outputs are distributions (segmentation, binary):
+        T^2 KL(teacher || student) when soft, cross-entropy against the teacher's pseudo-label
+        when not.
+        """
+
+    @abstractmethod
+    def pseudo_label(self, raw: Tensor) -> Tensor:
+        """The raw output as a target of this task, valid everywhere."""
+
+    @abstractmethod
+    def groups(self, raw: Tensor, edges: Sequence[float] = TWO_GROUPS) -> Tensor:
+        """Group index [B, H, W] (int64) of every pixel by a teacher's raw output.
+
+        Classes are their own groups. Other maps are cut at `edges` after min-max scaling of
+        their channel mean to [0, 1] per image (HAD, section on balanced distillation).
+        """
+
+    def group_count(self, edges: Sequence[float] = TWO_GROUPS) -> int:
+        """How many groups `groups` distinguishes."""
+        return len(edges) + 1
+
+    @abstractmethod
+    def prediction(self, raw: Tensor) -> Tensor:
+        """The raw output in the task's own unit: classes, values, unit vectors, probabilities."""
+
+    @abstractmethod
+    def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Sufficient statistics per image, each [B, ...]; see `benchmark.metrics`."""
+
+    def flip(self, target: Tensor) -> Tensor:
+        """The target of the horizontally mirrored image."""
+        return target.flip(-1)
+
+    def zoom(self, target: Tensor, factor: float) -> Tensor:
+        """Values of the target when the image is enlarged by `factor` (geometry not applied)."""
+        return target
+
+    def resize(self, target: Tensor, size: tuple[int, int]) -> Tensor:
+        """The target at another size. Nearest for every kind: labels and invalid pixels never
+        blend, vectors stay unit."""
+        maps = target if target.dim() == 4 else target[:, None]
+        resized = F.interpolate(maps.float(), size=size, mode="nearest-exact").to(target.dtype)
+        return resized if target.dim() == 4 else resized[:, 0]
+
+
+def cut(values: Tensor, edges: Sequence[float]) -> Tensor:
+    """Group index of maps [B, H, W], min-max scaled per image and cut at `edges`.
+
+    A pixel on an edge belongs to the group below it; a flat map is all group 0.
+    """
+    low = values.amin(dim=(1, 2), keepdim=True)
+    span = values.amax(dim=(1, 2), keepdim=True) - low
+    scaled = torch.where(span > 0, (values - low) / span.clamp(min=torch.finfo(span.dtype).tiny), 0)
+    inner = torch.tensor(edges, dtype=values.dtype, device=values.device)
+    return torch.bucketize(scaled, inner)
+
+
+def kind_of(task: Task) -> Kind:
+    """The kind of a task, ready to compute."""
+    module = import_module(f"benchmark.tasks.{task.kind}")
+    kind: Kind = getattr(module, task.kind.capitalize())(task)
+    return kind

@@ -1,0 +1,1 @@
+"""The methods of the benchmark, one file each; the file's name is the method's."""
