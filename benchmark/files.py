@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place.
 
     Raises whatever `write` raises; `path` is then as it was before.
@@ -31,10 +31,14 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomically(path, lambda to: to.write_bytes(text.encode()))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write strict JSON (no NaN, no Infinity) atomically."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    write_atomically(path, lambda to: to.write_text(text, encoding="utf-8") and None)
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def digest(value: Any) -> str:

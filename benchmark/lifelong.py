@@ -17,7 +17,7 @@ from benchmark.data.store import Store
 from benchmark.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.errors import RequestError
 from benchmark.evaluate import Evaluator
-from benchmark.files import write_atomically
+from benchmark.files import write_text
 from benchmark.method import Phase
 from benchmark.metrics import metrics_of, values_of
 from benchmark.model.network import Network
@@ -76,7 +76,7 @@ class LifelongRun:
     def all_phases(self) -> Record:
         """Train and evaluate every phase that is not done yet; write and return the record."""
         config = yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False)
-        write_atomically(self.folder / CONFIG_FILE, lambda to: to.write_text(config) and None)
+        write_text(self.folder / CONFIG_FILE, config)
         self._restore_boundary()
         for number in range(len(self.done) + 1, len(self.blocks) + 1):
             self._phase(number)
@@ -203,7 +203,7 @@ class LifelongRun:
                 break
             if (entry["phase"], entry["epoch"]) <= (phase, epochs_done):
                 kept.append(line + "\n")
-        write_atomically(path, lambda to: to.write_text("".join(kept)) and None)
+        write_text(path, "".join(kept))
 
     # -- the record --------------------------------------------------------------------------
 

@@ -55,8 +55,8 @@ def read_index(path: Path) -> NDArray[np.uint8]:
     data = _bytes(path)
     bits, colour = _png_form(path, data)
     if (bits, colour) != (8, _GREY) and colour != _PALETTE:
-        raise DataError(f"{path} is a {bits}-bit {_COLOURS[colour]} PNG; encoding index needs one "
-                        "8-bit channel (grey or palette) of class indices; "
+        raise DataError(f"{path} is a PNG of {bits}-bit {_COLOURS[colour]}, the encoding index "
+                        "needs one 8-bit channel (grey or palette) of class indices; "
                         "wider indices go into npy files")
     return np.asarray(_open(path, data), dtype=np.uint8)
 
@@ -74,7 +74,7 @@ def read_png(path: Path, bits: int, channels: int) -> NDArray[Any]:
         other = colour == wanted and found in (8, 16)
         hint = (f"write encoding: png{found}, with the scale that goes with it" if other
                 else f"save it as {bits}-bit {_COLOURS[wanted]}, or use npy files")
-        raise DataError(f"{path} is a {found}-bit {_COLOURS[colour]} PNG, the encoding "
+        raise DataError(f"{path} is a PNG of {found}-bit {_COLOURS[colour]}, the encoding "
                         f"png{bits} with {channels} channel{'s'[:channels - 1]} needs {bits}-bit "
                         f"{_COLOURS[wanted]}; {hint}")
     array = np.asarray(_open(path, data))

@@ -52,6 +52,11 @@ class Config(SourceConfig):
         return tasks
 
 
+def task_names(config: Config) -> tuple[str, ...]:
+    """The tasks the description names."""
+    return tuple(config.tasks)
+
+
 def open_store(config: Config, places: Places) -> Store:
     """The folder as a store, read again when a file, the description or VERSION has changed.
 
@@ -153,6 +158,8 @@ def _fill_split(writer: StoreWriter, config: Config, split: Split, part: Sequenc
         indices = task.kind in ("segmentation", "binary")
         shape = (len(part), *size) if indices else (len(part), task.channels, *size)
         arrays[name] = writer.array(split, name, shape, "uint8" if indices else "float32")
+        writer.files[f"{split}/{name}"] = tuple(
+            "/".join(item.labels[name].parts[-2:]) for item in part)
     tallies = {name: _Tally() for name in writer.tasks}
 
     def decode_row(row: int) -> dict[str, _Tally]:

@@ -67,7 +67,13 @@ class PhaseData:
         return not self._recipe.augments
 
     @property
+    def images_per_epoch(self) -> int:
+        """Images, or crops of images, that an epoch shows."""
+        return sum(map(len, self._plan(torch.arange(len(self) * self._recipe.crops_per_image))))
+
+    @property
     def steps_per_epoch(self) -> int:
+        """Steps of an epoch; 0 when there is not one full batch and the recipe asks for full ones."""
         return len(self._plan(torch.arange(len(self) * self._recipe.crops_per_image)))
 
     def _plan(self, order: Tensor) -> list[Tensor]:

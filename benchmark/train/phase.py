@@ -49,9 +49,9 @@ class PhaseTrainer:
     steps: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        if not self.phase.data.steps_per_epoch:
-            raise RunError(f"phase {self.phase.number} has {len(self.phase.data)} images, fewer "
-                           "than one batch; lower recipe.batch or set recipe.drop_last=false")
+        if self.phase.data.images_per_epoch < 2:
+            raise RunError(f"phase {self.phase.number} has a single image and batch norm needs "
+                           "two; set recipe.crops_per_image with a recipe.crop")
         parameters = [parameter for parameter in (*self.phase.network.parameters(),
                                                   *self.method.parameters())
                       if parameter.requires_grad]

@@ -18,6 +18,7 @@ from benchmark.config import yaml_file
 from benchmark.config.family import Family
 from benchmark.config.shipped import shipped
 from benchmark.data import folder
+from benchmark.data.matching import EvalRule
 from benchmark.data.source import Places
 from benchmark.data.store import Store
 from benchmark.tasks import VOID
@@ -63,7 +64,7 @@ def test_tabletop_depth_is_metres_and_holes_are_invalid(tabletop: Store) -> None
     for depth, png in zip(targets(tabletop, "depth"), stored(tabletop, "depth"), strict=True):
         np.testing.assert_array_equal(np.isnan(depth[0]), png == 0)
         np.testing.assert_allclose(depth[0][png > 0], png[png > 0] / 1000, rtol=1e-6)
-        assert 0.3 < np.nanmin(depth) and np.nanmax(depth) < 2.0
+        assert np.nanmin(depth) > 0.3 and np.nanmax(depth) < 2.0
     holes = np.isnan(tabletop.array("eval", "depth")).mean()
     assert holes == pytest.approx(0.471, abs=0.001)
 
@@ -248,10 +249,10 @@ def test_split_by_list_and_by_pattern(small: Any, split: Any, chosen: list[str])
 
 def test_split_by_share_depends_on_seed_and_names_alone() -> None:
     stems = [f"{k:04}" for k in range(50)]
-    rule = folder.EvalRule(eval_share=0.2, seed=3)
+    rule = EvalRule(eval_share=0.2, seed=3)
     assert len(rule.choose(stems)) == 10
     assert rule.choose(stems) == rule.choose(stems[::-1])
-    assert rule.choose(stems) != folder.EvalRule(eval_share=0.2, seed=4).choose(stems)
+    assert rule.choose(stems) != EvalRule(eval_share=0.2, seed=4).choose(stems)
     assert sorted(rule.choose(stems))[:3] == ["0004", "0005", "0006"], "the same on every machine"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.data.store import Store, StoreWriter, build
+from benchmark.data.store import Split, Store, StoreWriter, build
 from benchmark.errors import DataError
 from benchmark.tasks import Task
 
@@ -21,7 +21,8 @@ TASKS = [Task(name="depth", kind="regression", channels=1, unit="m")]
 
 
 def fill(writer: StoreWriter) -> Sequence[str] | None:
-    for split, count in (("train", 3), ("eval", 2)):
+    counts: dict[Split, int] = {"train": 3, "eval": 2}
+    for split, count in counts.items():
         writer.array(split, "image", (count, 3, 4, 5), "uint8")[:] = count
         writer.array(split, "depth", (count, 1, 4, 5), "float32")[:] = np.nan
     return ["a note"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ class Maker:
             **recipe: Any) -> Found:
         config = {"weight": 1.0} if method_config is None else method_config
         extra = "".join(f"-{key}{value}" for key, value in {**config, **recipe}.items())
-        run_id = f"{sequence}-{method}{extra}-{seed}-{fingerprint[:4]}".replace("/", "_")
+        run_id = re.sub(r"[^A-Za-z0-9_.-]", "_",
+                        f"{sequence}-{method}{extra}-{seed}-{fingerprint[:4]}")
         content = {
             "schema": 1, "protocol": 1, "run_id": run_id, "reason": failed,
             "status": "failed" if failed else "complete",

@@ -1,0 +1,85 @@
+"""`lhlbench ls`: what there is, without importing torch (methods excepted)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmark.cli.output import print_json
+from benchmark.config.family import shipped_sequences
+from benchmark.config.shipped import shipped
+from benchmark.errors import unknown
+
+Rows = list[dict[str, Any]]
+
+
+def ls_command(what: str, runs: Path, no_published: bool, as_json: bool) -> None:
+    """Print one of the lists."""
+    lists = {"methods": _methods, "sequences": _sequences, "datasets": _datasets,
+             "runs": lambda: _runs(runs, no_published)}
+    if what not in lists:
+        raise unknown("list", what, lists)
+    rows = lists[what]()
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        print(f"no {what}" + (f" in {runs}" if what == "runs" else ""))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    columns = [column for column in rows[0] if column not in _ONLY_JSON.get(what, ())]
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(row[column]) for column in columns))
+    Console(highlight=False).print(table)
+    if what == "sequences":
+        for family in sorted({(row["family"], row["about"]) for row in rows}):
+            print(f"{family[0]}: {family[1]}")
+
+
+_ONLY_JSON = {"methods": ("summary", "reference"), "sequences": ("family", "split", "recipe",
+                                                                 "about")}
+"""Columns too wide for a terminal; `show` tells them too."""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " > ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _methods() -> Rows:
+    from benchmark.registry import find_method, method_names
+
+    found = [find_method(name) for name in method_names()]
+    return [{"method": each.name, "family": each.family, "kind": each.kind,
+             "stores": each.stores, "summary": each.summary, "reference": each.reference}
+            for each in found]
+
+
+def _sequences() -> Rows:
+    return [{"sequence": each.name, "family": each.family.family, "tasks": list(each.tasks), "split": each.family.split,
+             "recipe": each.family.recipe, "about": each.family.about}
+            for each in shipped_sequences()]
+
+
+def _datasets() -> Rows:
+    from benchmark.data.sources import find_source, source_names
+
+    return [{"dataset": name, "about": find_source(name).SUMMARY} for name in source_names()]
+
+
+def _runs(runs: Path, no_published: bool) -> Rows:
+    from benchmark.report.records import collect
+
+    collection = collect(runs, None if no_published else shipped("results/published"))
+    Console(stderr=True).print(*collection.warnings, sep="\n", end="" if not collection.warnings
+                               else "\n", highlight=False)
+    return [{"run": found.record.run_id, "status": found.record.status,
+             "method": found.record.method.name, "sequence": found.record.sequence,
+             "seed": found.record.seed, "folder": str(found.folder)}
+            for found in (*collection.complete, *collection.failed)]

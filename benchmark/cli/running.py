@@ -1,0 +1,65 @@
+"""`lhlbench run`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from benchmark.cli.matrix import print_matrix
+from benchmark.cli.output import print_json
+from benchmark.cli.progress import LineWatcher, ProgressWatcher, ScreenWatcher
+from benchmark.data.source import Places, default_cache
+from benchmark.environment import make_fabric
+from benchmark.errors import RequestError
+from benchmark.options import Options
+from benchmark.plan import Plan, data_folder, make_plan
+from benchmark.record import RECORD_FILE
+from benchmark.run import execute
+
+
+def run_command(method: str, sequence: str, seed: int, settings: list[str],
+                method_settings: list[str], device: str, data_root: Path | None, runs: Path,
+                dry_run: bool, overwrite: bool, as_json: bool) -> None:
+    """Resolve the request, carry it out, and print the matrix and where the record lies."""
+    plan = make_plan(method, sequence, seed, settings, method_settings)
+    make_fabric(device, plan.config.recipe.precision)
+    data_folder(data_root)
+    if dry_run:
+        print(yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False), end="")
+        return
+    _require_writable(runs)
+    console = Console(stderr=True)
+    watcher: ScreenWatcher = ProgressWatcher(console) if console.is_terminal else LineWatcher(console)
+    console.print(_title(plan), highlight=False)
+    options = Options(runs=runs, places=Places(default_cache(), data_root), device=device,
+                      overwrite=overwrite, command=shlex.join(["lhlbench", *sys.argv[1:]]))
+    with watcher:
+        outcome = execute(plan, options, watcher)
+    if as_json:
+        print_json(outcome.record.model_dump(mode="json", by_alias=True))
+        return
+    if outcome.already_done:
+        console.print("This run is finished; --overwrite starts it again.")
+    print_matrix(outcome.record, Console())
+    print(f"record: {outcome.folder / RECORD_FILE}")
+
+
+def _title(plan: Plan) -> str:
+    config = plan.config
+    return (f"{config.method} on {config.sequence} ({', '.join(config.tasks)}), "
+            f"seed {config.seed}, {config.recipe.precision}")
+
+
+def _require_writable(runs: Path) -> None:
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        probe = runs / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RequestError(f"--runs {runs} cannot be written: {error.strerror}; "
+                           "give another folder") from None

@@ -1,0 +1,99 @@
+"""`lhlbench show`: one method, one sequence or one run in full."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from benchmark.cli.output import print_json
+from benchmark.config.family import Sequence, find_recipe, shipped_sequences
+from benchmark.config.shipped import shipped
+from benchmark.errors import unknown
+from benchmark.record import RECORD_FILE
+from benchmark.report.records import collect
+
+
+def show_command(name: str, runs: Path, no_published: bool, as_json: bool) -> None:
+    """Print what `name` is: a sequence, a method or a run (its id, folder or record file)."""
+    sequences = {each.name: each for each in shipped_sequences()}
+    if name in sequences:
+        _show(_sequence(sequences[name]), as_json)
+        return
+    from benchmark.registry import method_names
+
+    if name in method_names() or name.endswith(".py"):
+        _method(name, as_json)
+        return
+    collection = collect(runs, None if no_published else shipped("results/published"))
+    records = {found.record.run_id: found for found in (*collection.complete, *collection.failed)}
+    path = Path(name)
+    if name not in records and (path / RECORD_FILE).exists() or path.suffix == ".json":
+        from benchmark.record import load
+        _run(load(path), path, as_json)
+    elif name in records:
+        _run(records[name].record, records[name].folder, as_json)
+    else:
+        raise unknown("method, sequence or run", name, [*sequences, *method_names(), *records])
+
+
+def _show(content: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(content)
+    else:
+        print(yaml.safe_dump(content, sort_keys=False, width=100), end="")
+
+
+def _sequence(sequence: Sequence) -> dict[str, Any]:
+    return {"sequence": sequence.name, "about": sequence.family.about,
+            "tasks": list(sequence.tasks), "split": sequence.family.split,
+            "dataset": sequence.family.dataset,
+            "recipe": find_recipe(sequence).model_dump(mode="json")}
+
+
+def _method(name: str, as_json: bool) -> None:
+    from benchmark.registry import find_method
+
+    method = find_method(name)
+    fields = method.Config.model_fields
+    settings = [{"setting": key, "default": field.default,
+                 "source": (extra.get("source") if isinstance(
+                     extra := field.json_schema_extra, dict) else None),
+                 "description": (field.description or "").rpartition(" [")[0]}
+                for key, field in fields.items()]
+    told = {"method": method.name, "family": method.family, "kind": method.kind,
+            "summary": method.summary, "reference": method.reference, "stores": method.stores,
+            "about": inspect.getdoc(method) or "", "settings": settings}
+    if as_json:
+        print_json(told)
+        return
+    console = Console(highlight=False)
+    console.print(f"[bold]{method.name}[/]  {method.summary}")
+    console.print(f"family {method.family}, {method.kind}; stores {method.stores}")
+    if method.reference:
+        console.print(method.reference)
+    console.print(f"\n{told['about']}\n", markup=False)
+    if settings:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in settings[0]:
+            table.add_column(column)
+        for row in settings:
+            table.add_row(*map(str, row.values()))
+        console.print(table)
+
+
+def _run(record: Any, folder: Path, as_json: bool) -> None:
+    if as_json:
+        print_json(record.model_dump(mode="json", by_alias=True))
+        return
+    from benchmark.cli.matrix import print_matrix
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{record.run_id}[/]  {record.status} {record.reason}".rstrip())
+    print_matrix(record, console)
+    console.print(f"folder: {folder}")
+    console.print(f"command: {record.environment.get('command', '')}", markup=False)

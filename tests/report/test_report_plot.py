@@ -1,0 +1,97 @@
+"""Plots: files that open and repeat, labels that keep their distance, looks that differ."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.errors import RequestError
+from benchmark.report import plot
+from benchmark.report.groups import groups_of
+from benchmark.report.style import looks, spread
+
+numbers = st.floats(-50, 250, allow_nan=False)
+
+
+def test_one_png_and_pdf_per_group_the_same_each_time(maker, tmp_path):
+    for method in ("finetune", "had", "joint"):
+        for seed in (0, 1):
+            maker.run(method, seed, tasks=("semantic", "depth"))
+    maker.run("had", 0, tasks=("semantic", "depth"), epochs=5)
+    maker.run("ewc", 0, tasks=("semantic", "depth"), failed="stopped")
+    files = plot.forgetting(maker.collection(), None, tmp_path / "a")
+    assert [file.name for file in files] == [
+        "forgetting_rooms_s1.png", "forgetting_rooms_s1.pdf",
+        "forgetting_rooms_s1_recipe.epochs=5.png", "forgetting_rooms_s1_recipe.epochs=5.pdf"]
+    assert files[0].read_bytes().startswith(b"\x89PNG")
+    assert files[1].read_bytes().startswith(b"%PDF")
+    again = plot.forgetting(maker.collection(), ["rooms_s1"], tmp_path / "b")
+    assert [file.read_bytes() for file in again] == [file.read_bytes() for file in files]
+    with pytest.raises(RequestError, match="rooms_s1"):
+        plot.forgetting(maker.collection(), ["rooms_s9"], tmp_path)
+
+
+def test_panels_show_each_metric_from_the_tasks_own_phase_on(maker):
+    for method in ("finetune", "had", "joint"):
+        maker.run(method, tasks=("semantic", "depth"))
+    figure = plot._figure(groups_of(maker.collection())[0])
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles == ["semantic mIoU (%) ↑", "semantic pixel accuracy (%) ↑",
+                      "depth abs error (m) ↓", "depth RMSE (m) ↓", "depth rel error ↓",
+                      "depth δ1 (%) ↑"]
+    for axes in figure.axes:
+        lines = [line for line in axes.lines if line.get_marker() != "None"]
+        dashed = [line for line in axes.lines if line.get_marker() == "None"]
+        first = 1 if axes.get_title("left").startswith("semantic") else 2
+        assert [list(line.get_xdata()) for line in lines] == [list(range(first, 3))] * 2
+        assert len(dashed) == 1
+        assert {text.get_text() for text in axes.texts} == {"finetune", "had", "joint"}
+
+
+def test_labels_do_not_overlap(maker):
+    for method in "abcdefghijklmnopq":
+        maker.run(method, tasks=("normals", "depth"))
+    figure = plot._figure(groups_of(maker.collection())[0])
+    figure.canvas.draw()
+    for axes in figure.axes:
+        boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+        assert len(boxes) == 17
+        assert all(low.y1 <= high.y0 + 2 for low, high in itertools.pairwise(boxes))
+        assert boxes[-1].y1 < figure.bbox.y1
+
+
+def test_a_metric_without_values_says_so(maker):
+    run = maker.run("had", tasks=("depth",))
+    matrix = {"depth": {metric: [None] for metric in run.record.matrix["depth"]}}
+    maker.made.clear()
+    maker.run("had", tasks=("depth",), matrix=matrix)
+    figure = plot._figure(groups_of(maker.collection())[0])
+    assert {text.get_text() for axes in figure.axes for text in axes.texts} == {"not measured"}
+
+
+@given(st.lists(numbers, max_size=12), st.floats(1, 10))
+def test_spread_keeps_the_gap_the_order_and_the_frame(wanted, gap):
+    placed = spread(wanted, gap, 0, 200)
+    ordered = [placed[index] for index in sorted(range(len(wanted)), key=lambda i: wanted[i])]
+    assert all(b - a >= gap - 1e-9 for a, b in itertools.pairwise(ordered))
+    assert all(-1e-9 <= position <= 200 + 1e-9 for position in placed)
+
+
+@given(st.lists(st.integers(0, 19), unique=True, max_size=12))
+def test_spread_moves_nothing_that_has_room(slots):
+    wanted = [10.0 * slot for slot in slots]
+    assert spread(wanted, 10, 0, 200) == pytest.approx(wanted)
+
+
+def test_spread_overflows_evenly_when_there_is_no_room():
+    assert spread([5, 5, 5], 10, 0, 10) == pytest.approx([-5, 5, 15])
+
+
+def test_looks_differ_without_colour_too():
+    found = looks([str(index) for index in range(28)])
+    assert len({(look.colour, look.marker) for look in found.values()}) == 28
+    first = list(found.values())[:11]
+    assert len({look.marker for look in first}) == 11
