@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import yaml
 
@@ -90,7 +90,7 @@ class LifelongRun:
         block = self.blocks[number - 1]
         trainer = self._trainer(number, block)
         self._restore_inside(trainer)
-        self.watcher.phase_begins(number, len(self.blocks), "+".join(block.tasks), trainer)
+        self.watcher.phase_begins(number, len(self.blocks), trainer)
         while not trainer.finished:
             report = trainer.train_epoch()
             self._log(report)
@@ -127,7 +127,7 @@ class LifelongRun:
         found = self.evaluator.statistics(self.method, self.network, known)
         self.statistics |= {(column, task): fields for task, fields in found.items()}
         self.done.append(PhaseInfo(
-            task="+".join(task.name for task in trainer.phase.tasks), epochs=trainer.epochs_done,
+            task=trainer.phase.label, epochs=trainer.epochs_done,
             steps=trainer.steps, images=trainer.images, train_seconds=trainer.seconds,
             eval_seconds=time.perf_counter() - begin,
             images_per_second=images_per_second(trainer.images, trainer.seconds),
@@ -211,7 +211,7 @@ class LifelongRun:
         return {task.name: _finite(values_of(task, self.statistics[column, task.name]))
                 for task in self.tasks.values() if (column, task.name) in self.statistics}
 
-    def record(self, status: str, reason: str = "") -> Record:
+    def record(self, status: Literal["complete", "failed"], reason: str = "") -> Record:
         """The record of what is done so far."""
         columns = [self._values(column) for column in range(1, len(self.tasks) + 1)]
         infos = [TaskInfo(name=task.name, kind=task.kind, metrics=tuple(

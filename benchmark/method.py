@@ -18,7 +18,6 @@ but the state and the phase: it is called again when a run resumes inside a phas
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,6 +63,11 @@ class Phase:
     data: PhaseData
 
     @property
+    def label(self) -> str:
+        """The names of the phase's tasks, joined by '+'."""
+        return "+".join(task.name for task in self.tasks)
+
+    @property
     def fixed_images(self) -> bool:
         """Whether every epoch shows the same images, so that outputs on them can be cached."""
         return self.data.fixed
@@ -102,7 +106,7 @@ class Step:
                 for task in self.phase.tasks}
 
 
-class Method(ABC):
+class Method:
     """Base of all methods. As it stands it is finetune: the new task's loss and nothing else."""
 
     name: ClassVar[str]

@@ -14,7 +14,7 @@ from benchmark.train.phase import EpochReport, PhaseTrainer
 class Watcher:
     """Told what a run is doing; the command line shows it, a library user may ignore it."""
 
-    def phase_begins(self, number: int, phases: int, task: str, trainer: PhaseTrainer) -> None:
+    def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
         """A phase is about to be trained, or gone on with after `trainer.epochs_done` epochs."""
 
     def step(self, epoch: int, images: int, seconds: float) -> None:

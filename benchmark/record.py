@@ -89,7 +89,7 @@ class Cost(_Part):
 class Record(_Part):
     """One run. Scores are computed from it, never stored in it."""
 
-    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    schema_version: Literal[1] = Field(1, alias="schema")
     protocol: int
     run_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)
     status: Literal["complete", "failed"]
@@ -171,7 +171,7 @@ def save_statistics(folder: Path, statistics: dict[tuple[int, str], Statistics])
 
     def write(path: Path) -> None:
         with open(path, "wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, allow_pickle=False, **arrays)
 
     write_atomically(folder / STATISTICS_FILE, write)
 

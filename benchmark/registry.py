@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -67,7 +66,7 @@ def _load_file(path: Path) -> ModuleType:
 def _only_method(module: ModuleType, name: str) -> type[Method]:
     found = [value for value in vars(module).values()
              if isinstance(value, type) and issubclass(value, Method)
-             and value.__module__ == module.__name__ and not inspect.isabstract(value)
+             and value.__module__ == module.__name__
              and "name" in vars(value)]
     if len(found) != 1:
         raise RequestError(f"method file '{name}' defines {len(found)} methods with a `name`; "

@@ -38,7 +38,7 @@ class Separate(Method):
 
     def predict(self, network: Network, images: Tensor,
                 tasks: Sequence[Task]) -> dict[str, Tensor]:
-        raws = {}
+        raws: dict[str, Tensor] = {}
         for task in tasks:
             raws |= network.outputs(images, [task.name], self._backbones[task.name])
         return raws

@@ -39,8 +39,8 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _common(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
                                                   help="Print the version.")] = False,
-            debug: Annotated[bool, typer.Option("--debug",
-                                                help="Show tracebacks of errors.")] = False) -> None:
+            debug: Annotated[bool, typer.Option(
+                "--debug", help="Show tracebacks of errors.")] = False) -> None:
     """--debug is listed here and obeyed in `invoke`."""
 
 

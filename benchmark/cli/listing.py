@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ Rows = list[dict[str, Any]]
 
 def ls_command(what: str, runs: Path, no_published: bool, as_json: bool) -> None:
     """Print one of the lists."""
-    lists = {"methods": _methods, "sequences": _sequences, "datasets": _datasets,
+    lists: dict[str, Callable[[], Rows]] = {
+        "methods": _methods, "sequences": _sequences, "datasets": _datasets,
              "runs": lambda: _runs(runs, no_published)}
     if what not in lists:
         raise unknown("list", what, lists)
@@ -62,8 +64,8 @@ def _methods() -> Rows:
 
 
 def _sequences() -> Rows:
-    return [{"sequence": each.name, "family": each.family.family, "tasks": list(each.tasks), "split": each.family.split,
-             "recipe": each.family.recipe, "about": each.family.about}
+    return [{"sequence": each.name, "family": each.family.family, "tasks": list(each.tasks),
+             "split": each.family.split, "recipe": each.family.recipe, "about": each.family.about}
             for each in shipped_sequences()]
 
 

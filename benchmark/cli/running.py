@@ -33,7 +33,7 @@ def run_command(method: str, sequence: str, seed: int, settings: list[str],
         return
     _require_writable(runs)
     console = Console(stderr=True)
-    watcher: ScreenWatcher = ProgressWatcher(console) if console.is_terminal else LineWatcher(console)
+    watcher: ScreenWatcher = (ProgressWatcher if console.is_terminal else LineWatcher)(console)
     console.print(_title(plan), highlight=False)
     options = Options(runs=runs, places=Places(default_cache(), data_root), device=device,
                       overwrite=overwrite, command=shlex.join(["lhlbench", *sys.argv[1:]]))

@@ -32,7 +32,7 @@ def show_command(name: str, runs: Path, no_published: bool, as_json: bool) -> No
     collection = collect(runs, None if no_published else shipped("results/published"))
     records = {found.record.run_id: found for found in (*collection.complete, *collection.failed)}
     path = Path(name)
-    if name not in records and (path / RECORD_FILE).exists() or path.suffix == ".json":
+    if (name not in records and (path / RECORD_FILE).exists()) or path.suffix == ".json":
         from benchmark.record import load
         _run(load(path), path, as_json)
     elif name in records:

@@ -20,7 +20,7 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            mark = self.peek_event().start_mark
             raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
         return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
 
@@ -48,7 +48,7 @@ def read(path: Path) -> tuple[Any, yaml.Node | None]:
             node = loader.get_single_node()
             return (None if node is None else loader.construct_document(node)), node
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise RequestError(f"{path}, line {line}: {error.problem}") from None

@@ -73,7 +73,7 @@ class PhaseData:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of an epoch; 0 when there is not one full batch and the recipe asks for full ones."""
+        """Optimiser steps of an epoch."""
         return len(self._plan(torch.arange(len(self) * self._recipe.crops_per_image)))
 
     def _plan(self, order: Tensor) -> list[Tensor]:

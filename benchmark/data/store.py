@@ -86,7 +86,8 @@ class Store:
             raise DataError(f"{path} holds {array.dtype}{list(array.shape)}, the manifest says "
                             f"{info.dtype}{list(info.shape)}; delete {self.folder} "
                             "to have it made again")
-        return array
+        found: NDArray[Any] = array
+        return found
 
     @property
     def fingerprint(self) -> str:
@@ -150,9 +151,11 @@ class StoreWriter:
         arrays = {}
         for key, array in sorted(self._arrays.items()):
             array.flush()
-            arrays[key] = ArrayInfo(sha256=hashlib.sha256(np.ascontiguousarray(array)).hexdigest(),
-                                    dtype=str(array.dtype), shape=array.shape)
-        images = {split: self._arrays[f"{split}/{IMAGE}"].shape[0] for split in ("train", "eval")}
+            content_hash = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+            arrays[key] = ArrayInfo(sha256=content_hash, dtype=str(array.dtype),
+                                    shape=array.shape)
+        splits: tuple[Split, ...] = ("train", "eval")
+        images = {split: self._arrays[f"{split}/{IMAGE}"].shape[0] for split in splits}
         tasks = [task.model_dump() for task in self.tasks.values()]
         content = {key: info.model_dump() for key, info in arrays.items()}
         manifest = Manifest(name=name, version=version, tasks=tuple(self.tasks.values()),

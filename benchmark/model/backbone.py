@@ -50,11 +50,9 @@ def _create(recipe: Recipe) -> Any:
                               else "See timm.list_models()."))
     if pretrained:
         _require_weights(name)
-    depth = 4 if name == "narrow" else len(timm.create_model(
-        name, features_only=True).feature_info) - 1
     try:
         return timm.create_model(**options, pretrained=pretrained, features_only=True,
-                                 output_stride=STRIDE, out_indices=(depth,))
+                                 output_stride=STRIDE, out_indices=(-1,))
     except (TypeError, NotImplementedError, AssertionError, RuntimeError) as error:
         raise RequestError(f"backbone '{name}' cannot be built at stride {STRIDE}: {error}"
                            ) from None

@@ -32,6 +32,9 @@ def _head(channels_in: int, channels_out: int, recipe: Recipe) -> nn.Sequential:
 class Network(nn.Module):
     """The network every method trains: `backbone` and `heads[task name]`."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, recipe: Recipe, seed: int) -> None:
         super().__init__()
         self.recipe = recipe

@@ -55,7 +55,7 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         return {"list": [_pack(item, tensors) for item in value]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"a {type(value).__name__} cannot be saved: state holds tensors and JSON values")
+    raise TypeError(f"state holds tensors and JSON values, not a {type(value).__name__}")
 
 
 def _unpack(value: Any, file: Any) -> Any:

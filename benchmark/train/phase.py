@@ -77,8 +77,9 @@ class PhaseTrainer:
         spent = time.perf_counter() - begin
         self.epochs_done, self.seconds = epoch, self.seconds + spent
         self.images, self.steps = self.images + images, self.steps + len(history)
-        return EpochReport(self.phase.number, "+".join(task.name for task in self.phase.tasks),
-                           epoch, losses, images / spent, spent, self.schedule.get_last_lr()[0])
+        return EpochReport(phase=self.phase.number, task=self.phase.label, epoch=epoch,
+                           losses=losses, images_per_second=images / spent, seconds=spent,
+                           lr=float(self.schedule.get_last_lr()[0]))
 
     def _step(self, step: Step) -> dict[str, Tensor]:
         with self.fabric.autocast():

@@ -40,11 +40,12 @@ class Maker:
             tasks: tuple[str, ...] = ("semantic", "depth", "normals"),
             method_config: dict[str, Any] | None = None, failed: str = "",
             fingerprint: str = "f" * 64, matrix: dict[str, Any] | None = None,
+            plug_in: str | None = None, command: str = "", about: str = "",
             **recipe: Any) -> Found:
         config = {"weight": 1.0} if method_config is None else method_config
         extra = "".join(f"-{key}{value}" for key, value in {**config, **recipe}.items())
         run_id = re.sub(r"[^A-Za-z0-9_.-]", "_",
-                        f"{sequence}-{method}{extra}-{seed}-{fingerprint[:4]}")
+                        f"{sequence}-{method}{extra}-{seed}-{fingerprint[:4]}{plug_in or ''}")
         content = {
             "schema": 1, "protocol": 1, "run_id": run_id, "reason": failed,
             "status": "failed" if failed else "complete",
@@ -63,8 +64,9 @@ class Maker:
             "cost": {"parameters": 10 ** 7, "parameters_added": 0,
                      "carried_bytes": 0 if method == "finetune" else 44 * 2 ** 20},
             "config": {"method": method, "method_config": config, "sequence": sequence,
-                       "seed": seed, "recipe": {"epochs": 20, "lr": 1e-4} | recipe},
-            "environment": {"device": "cpu"},
+                       "seed": seed, "plug_in": plug_in,
+                       "recipe": {"about": about, "epochs": 20, "lr": 1e-4} | recipe},
+            "environment": {"device": "cpu", "command": command},
         }
         record = Record.model_validate(content)
         folder = self.folder / run_id

@@ -6,11 +6,12 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from benchmark.errors import RequestError
 from benchmark.report.groups import groups_of
 from benchmark.report.records import collect
-from benchmark.report.settings import contrast, flatten
+from benchmark.report.settings import contrast, flatten, value_text
 
 
 def test_folders_that_do_not_exist_hold_no_records(tmp_path):
@@ -93,6 +94,23 @@ def test_the_most_frequent_configuration_needs_no_label(maker):
     maker.run("had", 0, method_config={"weight": 1.0, "new": {"a": 1}})
     labels = [line.label for line in groups_of(maker.collection())[0].lines]
     assert labels == ["had", "had (weight=1.0)"]
+
+
+def test_versions_of_a_plug_in_are_never_mixed(maker):
+    for seed, version in ((0, "a" * 64), (1, "b" * 64)):
+        maker.run("mine", seed, plug_in=version, about=f"written on day {seed}",
+                  command=f"lhlbench run --method 'my methods/mine.py' --seed {seed}")
+    group, = groups_of(maker.collection())
+    assert [line.label for line in group.lines] == ["mine (file=aaaaaaaa)", "mine (file=bbbbbbbb)"]
+    assert group.command("mine", 1, group.lines[0]) == (
+        "lhlbench run --method 'my methods/mine.py' --sequence rooms_s1 --seed 1")
+
+
+@pytest.mark.parametrize("value", ["none", "true", "3", "1e-4", "a: b", "[", "", "é", None, True,
+                                   1e-05, 7, [1, 2.5], 0.1])
+def test_values_survive_the_command_line(value):
+    read = yaml.safe_load(value_text(value))
+    assert (float(read) if isinstance(value, float) else read) == value
 
 
 def test_without_a_usual_configuration_all_are_named():

@@ -189,7 +189,7 @@ def nasty(maker):
 
 def test_html_is_escaped_and_balanced(maker):
     class Checker(HTMLParser):
-        open_tags: list[str] = []  # noqa: RUF012
+        open_tags: list[str] = []
         text = ""
 
         def handle_starttag(self, tag, attrs):

@@ -1,0 +1,93 @@
+"""Tables as rows of text: headings, numbers with the digits they deserve, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.report.names import heading
+from benchmark.report.table import Cell, Column, Row, Table
+
+MISSING = "—"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A cell as it is shown; `strong` marks the best of its column."""
+
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Headings and body of a table; the first column names the method, the second its seeds."""
+
+    headings: list[str]
+    lifelong: list[list[Text]]
+    bounds: list[list[Text]]
+
+    @property
+    def blocks(self) -> list[list[list[Text]]]:
+        """Body rows in blocks that a rule separates; empty ones left out."""
+        return [block for block in (self.lifelong, self.bounds) if block]
+
+
+def layout(table: Table) -> Layout:
+    """The text of `table`, the same for every format that people read."""
+    digits = {column.key: _decimals(table.rows, column) for column in table.columns}
+    body = [[Text(f"{row.label} (bound)" if row.bound else row.label), Text(_seeds(row)),
+             *(_text(row.cells[column.key], column, digits[column.key], len(row.seeds))
+               for column in table.columns)] for row in table.rows]
+    bounds = [row.bound for row in table.rows]
+    headings = ["method", "seeds", *(heading(column.title, column.unit, column.higher_is_better)
+                                     for column in table.columns)]
+    return Layout(headings, [line for line, bound in zip(body, bounds, strict=True) if not bound],
+                  [line for line, bound in zip(body, bounds, strict=True) if bound])
+
+
+def missing_runs(table: Table) -> list[str]:
+    """The command of every missing run, with the reason where one is known."""
+    return [f"{hole.command}  # {_one_line(hole.reason)}" if hole.reason else hole.command
+            for hole in table.holes]
+
+
+def notes(table: Table) -> list[str]:
+    return [_one_line(note) for note in table.notes]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _seeds(row: Row) -> str:
+    total = len(row.seeds) + len(row.missing)
+    return f"{len(row.seeds)} of {total}" if row.missing else str(total)
+
+
+def _decimals(rows: Sequence[Row], column: Column) -> int:
+    """Decimals that show the largest number of a column with four digits."""
+    if column.unit == "%" or column.key == "rank":
+        return 2
+    if column.higher_is_better is None:
+        return 1
+    largest = max((abs(mean) for row in rows
+                   if (mean := row.cells[column.key].mean) is not None), default=0.0)
+    for limit, decimals in ((1000, 0), (100, 1), (10, 2), (1, 3), (0.1, 4), (0.01, 5)):
+        if largest >= limit:
+            return decimals
+    return 6 if largest else 1
+
+
+def _text(cell: Cell, column: Column, decimals: int, seeds: int) -> Text:
+    if cell.mean is None:
+        return Text(MISSING)
+    text = _number(cell.mean, decimals)
+    if cell.std is not None and column.higher_is_better is not None:  # not of costs
+        text += f" ± {_number(cell.std, decimals)}"
+    # A score of fewer seeds than the row has says so.
+    return Text(f"{text} (n={cell.n})" if cell.n < seeds else text, cell.best)
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0 turns -0.0 into 0.0

@@ -1,0 +1,16 @@
+"""How metrics are called in tables and plots."""
+
+from __future__ import annotations
+
+METRIC_NAMES = {
+    "miou": "mIoU", "pixel_accuracy": "pixel accuracy", "abs": "abs error", "rmse": "RMSE",
+    "rel": "rel error", "delta1": "δ1", "mean": "mean angle", "median": "median angle",
+    "within_11_25": "< 11.25°", "within_22_5": "< 22.5°", "within_30": "< 30°",
+    "f_max": "max F", "balanced_bce": "balanced BCE",
+}
+
+
+def heading(name: str, unit: str, higher_is_better: bool | None) -> str:
+    """`name (unit) ↑`: the arrow points to the better values."""
+    arrow = {True: " ↑", False: " ↓", None: ""}[higher_is_better]
+    return f"{name} ({unit}){arrow}" if unit else f"{name}{arrow}"

@@ -1,0 +1,71 @@
+"""Naming configurations by the settings in which they differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+Settings = Mapping[str, Any]
+"""Dotted name -> value, such as recipe.epochs -> 20."""
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one level of dotted names; lists stay values."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def fingerprint(settings: Settings) -> str:
+    """Equal for equal settings, whatever their order."""
+    return json.dumps(settings, sort_keys=True, default=str)
+
+
+def contrast(configs: Sequence[Settings], counts: Sequence[int]) -> list[dict[str, Any]]:
+    """What sets each of several different configurations apart, in the same order.
+
+    The reference, which needs no settings to name it, is the most frequent configuration, and of
+    equally frequent ones the one nearest to all others: the default, where ablations change one
+    setting at a time. Without a single such configuration each is named by all that varies.
+    """
+    reference = _reference(configs, counts)
+    if reference is not None:
+        return [_differences(config, reference) for config in configs]
+    names = sorted({name for config in configs for name in _differences(config, configs[0])})
+    return [{name: config.get(name) for name in names} for config in configs]
+
+
+def written(settings: Settings) -> str:
+    """Settings as a reader of a table sees them: `weight=3, bins=5`."""
+    return ", ".join(f"{name}={value if isinstance(value, str) else value_text(value)}"
+                     for name, value in sorted(settings.items()))
+
+
+def value_text(value: Any) -> str:
+    """A value as `--set` reads it back: YAML, with strings bare where they stay strings."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    if not isinstance(value, str):
+        return text
+    try:
+        return value if yaml.safe_load(value) == value else text
+    except yaml.YAMLError:
+        return text
+
+
+def _reference(configs: Sequence[Settings], counts: Sequence[int]) -> Settings | None:
+    distances = [sum(len(_differences(config, other)) for other in configs)
+                 for config in configs]
+    keys = [(-count, distance) for count, distance in zip(counts, distances, strict=True)]
+    return configs[keys.index(min(keys))] if keys.count(min(keys)) == 1 else None
+
+
+def _differences(config: Settings, other: Settings) -> dict[str, Any]:
+    return {name: config.get(name) for name in sorted({*config, *other})
+            if config.get(name) != other.get(name)}
