@@ -37,12 +37,16 @@ class _Part(BaseModel):
 
 
 class MethodInfo(_Part):
+    """The method with its full configuration, defaults included."""
+
     name: str
     config: dict[str, Any]
     kind: Literal["lifelong", "bound"]
 
 
 class DatasetInfo(_Part):
+    """The data; the fingerprint tells whether two records saw the same numbers."""
+
     name: str
     fingerprint: str
     train_images: int
@@ -60,6 +64,8 @@ class MetricInfo(_Part):
 
 
 class TaskInfo(_Part):
+    """A task and the metrics it was measured by, in the sequence's order."""
+
     name: str
     kind: str
     metrics: tuple[MetricInfo, ...]
@@ -79,6 +85,9 @@ class PhaseInfo(_Part):
 
 
 class Cost(_Part):
+    """What a method costs: parameters of the final model, those beyond one backbone and a head
+    per task, and the most bytes carried from one phase to the next."""
+
     parameters: int
     parameters_added: int
     carried_bytes: int

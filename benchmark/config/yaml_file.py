@@ -53,7 +53,8 @@ def read(path: Path) -> tuple[Any, yaml.Node | None]:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise RequestError(f"{path}, line {line}: {error.problem}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path} cannot be read: {error}") from None
+        reason = " ".join(str(error).split())
+        raise RequestError(f"{path} cannot be read: {reason}") from None
 
 
 def parse(model: type[Model], path: Path) -> Model:
@@ -69,7 +70,8 @@ def validate(model: type[Model], content: Any, where: str, node: yaml.Node | Non
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is also a missing one; the misspelling is what there is to mend.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         keys = tuple(str(part) for part in first["loc"])
         line = _line(node, keys)
         place = f"{where}, line {line}" if line else where

@@ -53,6 +53,7 @@ def missing_runs(table: Table) -> list[str]:
 
 
 def notes(table: Table) -> list[str]:
+    """The table's notes, each on one line."""
     return [_one_line(note) for note in table.notes]
 
 

@@ -58,6 +58,8 @@ class Hole:
 
 @dataclass(frozen=True)
 class Row:
+    """One method in one configuration: a cell per column key."""
+
     label: str
     method: str
     settings: dict[str, object]
@@ -69,6 +71,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
+    """One comparison: rows of lifelong methods and of bounds, and what must be said about them."""
+
     title: str
     sequence: str
     baseline: str

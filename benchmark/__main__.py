@@ -1,0 +1,5 @@
+"""`python -m benchmark` is `lhlbench`."""
+
+from benchmark.cli.app import main
+
+main()
