@@ -51,7 +51,7 @@ def test_own_file_is_a_family(tmp_path):
                                                           ("depth", "semantic")]
     assert find_sequence(str(path)).name == "mine_s1"
     assert find_sequence(f"{path}:s2").tasks == ("depth", "semantic")
-    with pytest.raises(RequestError, match="mine_s3.*mine_s1"):
+    with pytest.raises(RequestError, match=r"mine_s3.*mine_s1"):
         find_sequence(f"{path}:s3")
 
 
@@ -106,7 +106,7 @@ def test_wrong_requests_are_explained(request_, told):
 
 def test_unknown_task_is_found_before_anything_is_made(tmp_path):
     path = write(tmp_path, FAMILY.replace("semantic, depth", "semantic, dephts"))
-    with pytest.raises(RequestError, match="unknown task 'dephts'. Did you mean depth"):
+    with pytest.raises(RequestError, match=r"unknown task 'dephts'. Did you mean depth"):
         make_plan("had", str(path))
 
 

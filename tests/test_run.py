@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from conftest import tiny_plan
 
 from benchmark.data.source import Places
 from benchmark.errors import RequestError, RunError
@@ -20,7 +21,6 @@ from benchmark.registry import find_method
 from benchmark.report.validation import problems
 from benchmark.run import execute
 from benchmark.train import checkpoint
-from conftest import tiny_plan
 
 
 def test_a_run_leaves_what_the_design_says(tiny):
@@ -179,7 +179,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tiny, tmp_path)
 
 def test_running_out_of_memory_is_recorded(tiny, tmp_path):
     method = plug_in(tmp_path, "(_ for _ in ()).throw(MemoryError('no room'))")
-    with pytest.raises(RunError, match="out of memory.*recipe.batch"):
+    with pytest.raises(RunError, match=r"out of memory.*recipe.batch"):
         tiny(method)
     (folder,) = (tmp_path / "runs").iterdir()
     assert "out of memory" in load(folder).reason
@@ -235,7 +235,8 @@ def test_disk_filling_up_inside_a_write_keeps_the_old_file(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"", lambda b: b[:200] + bytes(90) + b[290:]])
+@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"",
+                                    lambda b: b[:200] + bytes(90) + b[290:]])
 def test_a_damaged_checkpoint_is_named(damage, tiny, tmp_path):
     with pytest.raises(Stopped):
         tiny("finetune", stop_when=lambda phase, epoch: True)

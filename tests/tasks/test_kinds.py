@@ -246,5 +246,5 @@ def test_task_refuses_what_does_not_fit():
                   {"kind": "segmentation", "channels": 1},
                   {"kind": "segmentation", "channels": 3, "encoding": "depth"},
                   {"kind": "segmentation", "channels": 3, "classes": ("a", "b")}):
-        with pytest.raises(ValueError, match="task|direction|encoding|channel"):
+        with pytest.raises(ValueError, match=r"task|direction|encoding|channel"):
             Task(name="x", **wrong)
