@@ -14,7 +14,7 @@ from benchmark import PROTOCOL_VERSION
 from benchmark.data.blocks import Block, blocks
 from benchmark.data.phase_data import PhaseData
 from benchmark.data.store import Store
-from benchmark.environment import environment, make_fabric, peak_memory_bytes
+from benchmark.environment import environment, keep_freed_memory, make_fabric, peak_memory_bytes
 from benchmark.errors import RequestError
 from benchmark.evaluate import Evaluator
 from benchmark.files import write_text
@@ -65,6 +65,7 @@ class LifelongRun:
         if not len(self.blocks[0].images):
             raise RequestError(f"{store.count('train')} training images cannot be cut into "
                                f"{len(self.tasks)} blocks; use fewer tasks or --set split=shared")
+        keep_freed_memory()
         self.fabric = make_fabric(options.device, self.recipe.precision)
         self.network = Network(self.recipe, self.config.seed).to(self.fabric.device)
         self.evaluator = Evaluator(store, self.fabric.device)

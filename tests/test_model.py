@@ -65,8 +65,8 @@ def test_first_weights_depend_on_seed_and_task_not_on_order():
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])
     another = Network(recipe(head_channels=8), seed=4)
-    assert not torch.equal(one.state_dict()["backbone.body.conv1.0.weight"],
-                           another.state_dict()["backbone.body.conv1.0.weight"])
+    assert not torch.equal(one.state_dict()["backbone.body.0.weight"],
+                           another.state_dict()["backbone.body.0.weight"])
 
 
 def test_recipe_sets_dropout_and_rates():

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 
 from benchmark.config.recipe import Recipe
 from benchmark.errors import RequestError
+from benchmark.model.narrow import Narrow
 
 STRIDE = 8
 
-_NARROW: dict[str, Any] = {  # a timm ResNet: stem 16, stages 16/32/64/64, one block each
-    "model_name": "resnet18", "layers": (1, 1, 1, 1), "channels": (16, 32, 64, 64),
-    "stem_type": "deep", "stem_width": 8,
-}
+_NARROW = "narrow"
 
 
 class Backbone(nn.Module):
@@ -27,35 +25,35 @@ class Backbone(nn.Module):
         """Raises `RequestError` for an unknown backbone, one without stride 8, or weights that
         are not at hand."""
         super().__init__()
-        self.body = _create(recipe)
-        self.channels: int = self.body.feature_info.channels()[-1]
+        self.body, self.channels = _create(recipe.backbone, recipe.weights)
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.body(images)[-1]
-        return features
+        stages: Tensor | list[Tensor] = self.body(images)
+        return stages if isinstance(stages, Tensor) else stages[-1]
 
 
-def _create(recipe: Recipe) -> Any:
-    name, pretrained = recipe.backbone, recipe.weights == "imagenet"
-    options: dict[str, Any] = _NARROW if name == "narrow" else {"model_name": name}
-    if recipe.weights not in ("none", "imagenet"):
-        raise RequestError(f"recipe.weights is '{recipe.weights}'; use none or imagenet")
-    if name == "narrow" and pretrained:
-        raise RequestError("the backbone 'narrow' has no ImageNet weights; "
-                           "use --set recipe.weights=none or another recipe.backbone")
-    if name != "narrow" and not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+def _create(name: str, weights: str) -> tuple[nn.Module, int]:
+    if weights not in ("none", "imagenet"):
+        raise RequestError(f"recipe.weights is '{weights}'; use none or imagenet")
+    if name == _NARROW:
+        if weights != "none":
+            raise RequestError(f"the backbone '{name}' has no ImageNet weights; "
+                               "use --set recipe.weights=none or another recipe.backbone")
+        return Narrow(), Narrow.channels
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, [*timm.list_models(), _NARROW], n=3)
         raise RequestError(f"unknown backbone '{name}'. "
                            + (f"Did you mean {' or '.join(near)}?" if near
                               else "See timm.list_models()."))
-    if pretrained:
+    if weights == "imagenet":
         _require_weights(name)
     try:
-        return timm.create_model(**options, pretrained=pretrained, features_only=True,
-                                 output_stride=STRIDE, out_indices=(-1,))
+        body: Any = timm.create_model(name, pretrained=weights == "imagenet", features_only=True,
+                                      output_stride=STRIDE, out_indices=(-1,))
     except (TypeError, NotImplementedError, AssertionError, RuntimeError) as error:
         raise RequestError(f"backbone '{name}' cannot be built at stride {STRIDE}: {error}"
                            ) from None
+    return body, body.feature_info.channels()[-1]
 
 
 def _require_weights(name: str) -> None:

@@ -28,11 +28,11 @@ _PALETTES = (
     ((0.0, 1.0), (0.5, 0.9), (0.3, 0.9)),       # vivid
     ((0.0, 1.0), (0.0, 0.4), (0.08, 0.3)))      # darks
 _COLOURS = {
-    "wall": (7, 1, 9, 1, 1), "floor": (2, 10, 1, 1, 4), "ceiling": (12, 1, 2, 1, 1),
-    "door": (5, 6, 1, 2, 1), "window": (6, 1, 5, 1, 1), "rug": (1, 1, 2, 10, 2),
-    "table": (1, 8, 1, 1, 3), "cabinet": (4, 6, 2, 2, 3), "bed": (3, 1, 6, 4, 1),
-    "lamp": (6, 1, 3, 2, 1), "ball": (1, 1, 2, 12, 1), "vase": (2, 2, 3, 4, 2),
-    "pillar": (6, 2, 3, 1, 1)}
+    "wall": (4, 0, 12, 0, 0), "floor": (0, 12, 0, 0, 4), "ceiling": (14, 0, 1, 0, 0),
+    "door": (2, 12, 0, 0, 2), "window": (12, 0, 1, 0, 0), "rug": (0, 0, 1, 12, 1),
+    "table": (0, 12, 0, 0, 3), "cabinet": (2, 4, 0, 0, 12), "bed": (2, 0, 12, 1, 0),
+    "lamp": (12, 0, 1, 0, 0), "ball": (0, 0, 0, 14, 1), "vase": (0, 1, 0, 2, 10),
+    "pillar": (12, 1, 2, 0, 0)}
 _ANY = (2, 2, 3, 3, 2)
 
 
@@ -69,8 +69,8 @@ def surface(draw: Draw, name: str, glow: float = 0.0) -> Surface:
     kind = MATERIALS[draw.weighted(_MATERIALS[name])]
     first = colour(draw, _COLOURS.get(name, _ANY))
     calm = name in ("wall", "floor", "ceiling")
-    second = _shade(first, draw.between(0.55, 0.8) if calm else draw.between(0.2, 0.6))
-    if draw.chance(0.1 if calm else 0.3):
+    second = _shade(first, draw.between(0.75, 0.9) if calm else draw.between(0.4, 0.7))
+    if draw.chance(0.03 if calm else 0.15):
         second = colour(draw, _ANY)
     large = name in ("wall", "floor", "ceiling", "rug", "bed")
     frequency = draw.between(0.8, 2.5) if large else draw.between(1.5, 5.0)

@@ -60,7 +60,7 @@ def panel(draw: Draw, name: str, spot: Spot, width: float, low: float, high: flo
 
 def rug(draw: Draw, spot: Spot) -> list[Body]:
     """A flat box or disc on the floor."""
-    look, size = surface(draw, "rug"), draw.between(0.6, 1.1)
+    look, size = surface(draw, "rug"), draw.between(0.8, 1.3)
     if draw.chance(0.3):
         return [spot.body("cylinder", (0, 0, 0.01), (size, size, 0.01), "rug", look)]
     half = (size * draw.between(1.0, 1.5), size, 0.01)
@@ -77,9 +77,9 @@ def table(draw: Draw, spot: Spot, radius: float) -> tuple[list[Body], float]:
                          "table", look)
         return [top, foot], height
     x, y = radius * draw.between(0.75, 0.9), radius * draw.between(0.4, 0.6)
-    thick = draw.between(0.03, 0.05)
+    thick = draw.between(0.05, 0.08)
     top = spot.body("box", (0, 0, height - thick), (x, y, thick), "table", look, corners=True)
-    leg, stand = draw.between(0.035, 0.07), height / 2 - thick
+    leg, stand = draw.between(0.05, 0.08), height / 2 - thick
     legs = [spot.body("box", (i * (x - leg), j * (y - leg), stand), (leg, leg, stand),
                       "table", look) for i in (-1, 1) for j in (-1, 1)]
     return [top, *legs], height
@@ -110,9 +110,9 @@ def bed(draw: Draw, spot: Spot, width: float) -> list[Body]:
 
 def lamp(draw: Draw, spot: Spot, size: float = 1.0) -> list[Body]:
     """A shade, round or straight, on a pole on a foot."""
-    height, radius = draw.between(1.1, 1.7) * size, draw.between(0.18, 0.3) * math.sqrt(size)
+    height, radius = draw.between(1.1, 1.7) * size, draw.between(0.25, 0.38) * math.sqrt(size)
     metal, shade = surface(draw, "lamp"), surface(draw, "lamp", draw.between(0.4, 1.2))
-    pole = spot.body("cylinder", (0, 0, height / 2), (0.03, 0.03, height / 2), "lamp", metal)
+    pole = spot.body("cylinder", (0, 0, height / 2), (0.045, 0.045, height / 2), "lamp", metal)
     foot = spot.body("cylinder", (0, 0, 0.015), (radius * 0.8, radius * 0.8, 0.015), "lamp", metal)
     at = (0.0, 0.0, height)
     if draw.chance(0.5):
@@ -123,7 +123,7 @@ def lamp(draw: Draw, spot: Spot, size: float = 1.0) -> list[Body]:
 
 def pendant(draw: Draw, spot: Spot, ceiling: float) -> list[Body]:
     """A lamp that hangs from the ceiling."""
-    drop, radius = draw.between(0.3, 0.7), draw.between(0.15, 0.25)
+    drop, radius = draw.between(0.35, 0.7), draw.between(0.22, 0.32)
     look = surface(draw, "lamp", draw.between(0.4, 1.2))
     cord = spot.body("cylinder", (0, 0, ceiling - drop / 2), (0.012, 0.012, drop / 2), "lamp", look)
     return [cord, spot.body("sphere", (0, 0, ceiling - drop), (radius,) * 3, "lamp", look)]

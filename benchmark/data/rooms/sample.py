@@ -20,30 +20,30 @@ def sample(seed: int, split: Split, index: int) -> Scene:
     """Scene `index` of a split; it depends on nothing but the arguments."""
     entropy = (seed, _SPLITS[split], index)
     draw = Draw((*entropy, 0))
-    size = (draw.between(3.2, 8.0), draw.between(3.2, 8.0), draw.between(2.3, 3.5))
+    size = (draw.between(3.4, 6.0), draw.between(3.4, 6.0), draw.between(2.4, 3.0))
     camera = _camera(draw, size)
     layout = _Layout(draw, size, camera)
     layout.furnish()
-    tint = draw.between(0.85, 1.15)
-    level = draw.between(0.2, 0.4)
+    tint = draw.between(0.95, 1.05)
+    level = draw.between(0.35, 0.45)
     return Scene(camera, size, surface(draw, "wall"), surface(draw, "floor"),
                  surface(draw, "ceiling"), tuple(layout.bodies), _lights(layout),
-                 (level * tint, level, level / tint), exposure=math.exp(draw.between(-0.25, 0.25)),
-                 noise=draw.between(0.005, 0.025), noise_seed=(*entropy, 1))
+                 (level * tint, level, level / tint), exposure=math.exp(draw.between(-0.1, 0.1)),
+                 noise=draw.between(0.005, 0.015), noise_seed=(*entropy, 1))
 
 
 def _camera(draw: Draw, size: Point) -> Camera:
-    """Any heading, standing rather at the back of what it sees."""
-    yaw = draw.between(-math.pi, math.pi)
+    """Along the room rather than into a corner, standing at the back of what it sees."""
+    yaw = draw.pick((0.0, 0.5, 1.0, 1.5)) * math.pi + draw.between(-0.25, 0.25)
     back, side = draw.between(-0.46, -0.1), draw.between(-0.35, 0.35)
     cos, sin = math.cos(yaw), math.sin(yaw)
     x = size[0] * (0.5 + back * cos - side * sin)
     y = size[1] * (0.5 + back * sin + side * cos)
-    pitch = (draw.between(-25, 10) + draw.between(-25, 10)) / 2
-    height = draw.between(0.8, min(2.2, size[2] - 0.25))
+    pitch = draw.between(-16, -6)
+    height = draw.between(1.35, 1.65)
     return Camera((min(max(x, 0.3), size[0] - 0.3), min(max(y, 0.3), size[1] - 0.3), height),
-                  yaw, math.radians(pitch), math.radians(draw.between(-3, 3)),
-                  draw.between(0.7, 0.95))
+                  yaw, math.radians(pitch), math.radians(draw.between(-2, 2)),
+                  draw.between(0.72, 0.78))
 
 
 def _lights(layout: _Layout) -> tuple[Light, Light]:
@@ -53,16 +53,16 @@ def _lights(layout: _Layout) -> tuple[Light, Light]:
     """
     draw, size = layout.draw, layout.size
     x, y = layout.free(0.15, in_view=False) or (size[0] / 2, size[1] / 2)
-    hung = Light((x, y, size[2] - draw.between(0.1, 0.5)), _warm(draw, draw.between(2.0, 7.0)))
+    hung = Light((x, y, size[2] - draw.between(0.1, 0.5)), _warm(draw, draw.between(2.0, 4.0)))
     eye, reach = layout.camera.position, _CLEARANCE / 2
     held = tuple(min(max(at + draw.between(-reach, reach), 0.1), end - 0.1)
                  for at, end in zip(eye, size, strict=True))
-    return hung, Light((held[0], held[1], held[2]), _warm(draw, draw.between(3.0, 8.0)))
+    return hung, Light((held[0], held[1], held[2]), _warm(draw, draw.between(5.0, 7.0)))
 
 
 def _warm(draw: Draw, strength: float) -> Colour:
     """A light's colour, between reddish and bluish."""
-    warm = draw.between(0.8, 1.25)
+    warm = draw.between(0.9, 1.1)
     return strength * warm, strength, strength / warm
 
 
@@ -142,7 +142,7 @@ class _Layout:
 
     def _look_at_wall(self) -> tuple[int, float]:
         """Where a glance, mostly within the picture, meets a wall: which one, how far along."""
-        spread = 0.6 if self.draw.chance(0.8) else math.pi
+        spread = 0.5 if self.draw.chance(0.8) else math.pi
         turn = self.camera.yaw + self.draw.between(-spread, spread)
         cos, sin = math.cos(turn), math.sin(turn)
         x, y, _ = self.camera.position
@@ -167,7 +167,7 @@ class _Layout:
 
     def _picture(self) -> None:
         low = self.draw.between(1.0, 1.5)
-        self._panel("picture", self.draw.between(0.4, 1.2), low, low + self.draw.between(0.4, 0.9))
+        self._panel("picture", self.draw.between(0.6, 1.3), low, low + self.draw.between(0.5, 0.9))
 
     def _mirror(self) -> None:
         low = self.draw.between(0.2, 0.9)
@@ -187,14 +187,14 @@ class _Layout:
                 self._tops.append((spot.above(height, y=0.25), 0.2))
 
     def _table(self) -> None:
-        radius = self.draw.between(0.5, 0.95)
+        radius = self.draw.between(0.6, 1.0)
         if spot := self._stand(radius):
             bodies, height = furniture.table(self.draw, spot, radius)
             self.bodies += bodies
             self._tops.append((spot.above(height), 0.3))
 
     def _pillar(self) -> None:
-        radius = self.draw.between(0.12, 0.28)
+        radius = self.draw.between(0.18, 0.35)
         if spot := self._stand(radius * 1.42):
             self.bodies += furniture.pillar(self.draw, spot, radius, self.size[2])
 
@@ -215,16 +215,16 @@ class _Layout:
             self.bodies += furniture.pendant(self.draw, spot, self.size[2])
 
     def _ball(self) -> None:
-        radius = self.draw.between(0.15, 0.35)
+        radius = self.draw.between(0.25, 0.45)
         if spot := self._stand(radius):
             self.bodies += furniture.ball(self.draw, spot, radius)
 
     def _vase(self) -> None:
         if self._tops and self.draw.chance(0.6):
             spot, room = self._tops.pop()
-            self.bodies += furniture.vase(self.draw, spot, self.draw.between(0.4, 0.7) * room)
+            self.bodies += furniture.vase(self.draw, spot, self.draw.between(0.6, 0.9) * room)
             return
-        radius = self.draw.between(0.16, 0.28)
+        radius = self.draw.between(0.22, 0.36)
         if spot_ := self._stand(radius):
             self.bodies += furniture.vase(self.draw, spot_, radius)
 
