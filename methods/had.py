@@ -11,8 +11,9 @@ from benchmark.method import MethodConfig, setting
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import Kind
 
-FLOOR = 1e-6
-"""Least loss inside the geometric mean's logarithm; the paper does not say what a zero does."""
+FLOOR = 0.01
+"""Least loss inside the geometric mean, as a share of the image's mean. The paper does not say what
+a zero does; without a floor, the gradient (1 / loss) is that of the few best pixels alone."""
 
 
 class HAD(Distillation):
@@ -24,7 +25,8 @@ class HAD(Distillation):
     distance map, min-max scaled per image, exceeds `salience_threshold`.
 
     The paper leaves open, and we chose: groups that are absent from an image do not count in C_j;
-    Sobel borders are replicated; a flat map has no salient pixel; zero distances count as `FLOOR`.
+    Sobel borders are replicated; a flat map has no salient pixel; inside the geometric mean no
+    distance counts as less than `FLOOR` times the image's mean.
     """
 
     class Config(MethodConfig):
@@ -68,7 +70,10 @@ class HAD(Distillation):
 
 def balanced(loss: Tensor, groups: Tensor, count: int, mean: str = "geometric") -> Tensor:
     """L_db per image [B] of a loss map [B, H, W] with group index [B, H, W] below `count`."""
-    values = loss.clamp(min=FLOOR).log() if mean == "geometric" else loss
+    values = loss
+    if mean == "geometric":
+        floor = FLOOR * loss.detach().mean((1, 2), keepdim=True)
+        values = torch.maximum(loss, floor).clamp(min=torch.finfo(loss.dtype).tiny).log()
     cell = (groups + torch.arange(len(loss), device=loss.device)[:, None, None] * count).flatten()
     empty = loss.new_zeros(len(loss) * count)
     pixels = empty.index_add(0, cell, torch.ones_like(loss).flatten()).view(-1, count)

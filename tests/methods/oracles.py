@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-FLOOR = 1e-6  # smallest loss inside a logarithm, so that a perfect pixel does not zero its group
+FLOOR = 0.01  # least loss inside a logarithm, in means of the image: a perfect pixel is no zero
 
 
 def mean(values):
@@ -121,12 +121,14 @@ def balanced(loss, groups, count, kind):
     result = []
     for image, labels in zip(loss, groups, strict=True):
         means = []
+        least = FLOOR * mean([float(value) for value in np.ravel(image)])
         for group in range(count):
             members = [float(image[p]) for p in pixels(*image.shape) if labels[p] == group]
             if not members:
                 continue
             if kind == "geometric":
-                means.append(math.exp(mean([math.log(max(v, FLOOR)) for v in members])))
+                floored = [max(value, least) for value in members]
+                means.append(math.exp(mean([math.log(v) for v in floored])) if least else 0.0)
             else:
                 means.append(mean(members))
         result.append(mean(means))

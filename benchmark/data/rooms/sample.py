@@ -20,15 +20,15 @@ def sample(seed: int, split: Split, index: int) -> Scene:
     """Scene `index` of a split; it depends on nothing but the arguments."""
     entropy = (seed, _SPLITS[split], index)
     draw = Draw((*entropy, 0))
-    size = (draw.between(3.4, 6.0), draw.between(3.4, 6.0), draw.between(2.4, 3.0))
+    size = (draw.between(3.0, 9.0), draw.between(3.0, 9.0), draw.between(2.5, 2.9))
     camera = _camera(draw, size)
     layout = _Layout(draw, size, camera)
     layout.furnish()
     tint = draw.between(0.95, 1.05)
-    level = draw.between(0.35, 0.45)
+    level = draw.between(0.12, 0.18)
     return Scene(camera, size, surface(draw, "wall"), surface(draw, "floor"),
                  surface(draw, "ceiling"), tuple(layout.bodies), _lights(layout),
-                 (level * tint, level, level / tint), exposure=math.exp(draw.between(-0.1, 0.1)),
+                 (level * tint, level, level / tint), exposure=math.exp(draw.between(-0.05, 0.05)),
                  noise=draw.between(0.005, 0.015), noise_seed=(*entropy, 1))
 
 
@@ -53,11 +53,11 @@ def _lights(layout: _Layout) -> tuple[Light, Light]:
     """
     draw, size = layout.draw, layout.size
     x, y = layout.free(0.15, in_view=False) or (size[0] / 2, size[1] / 2)
-    hung = Light((x, y, size[2] - draw.between(0.1, 0.5)), _warm(draw, draw.between(2.0, 4.0)))
+    hung = Light((x, y, size[2] - draw.between(0.1, 0.5)), _warm(draw, draw.between(1.0, 3.0)))
     eye, reach = layout.camera.position, _CLEARANCE / 2
     held = tuple(min(max(at + draw.between(-reach, reach), 0.1), end - 0.1)
                  for at, end in zip(eye, size, strict=True))
-    return hung, Light((held[0], held[1], held[2]), _warm(draw, draw.between(5.0, 7.0)))
+    return hung, Light((held[0], held[1], held[2]), _warm(draw, draw.between(6.0, 7.0)))
 
 
 def _warm(draw: Draw, strength: float) -> Colour:
