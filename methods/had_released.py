@@ -12,6 +12,7 @@ from benchmark.method import MethodConfig, setting
 from benchmark.tasks import Task
 from benchmark.tasks.direction import unit
 from benchmark.tasks.kinds import Kind
+from benchmark.tasks.segmentation import likeliest
 
 
 class HADReleased(Distillation):
@@ -52,7 +53,7 @@ def segmentation_term(student: Tensor, teacher: Tensor, k: float) -> Tensor:
     """DB + SG from logits [B, C, H, W]: batch-wide geometric means per class, exact zeros left
     out, weighted by softmax(-class loss) over all C classes, absent ones included; SG averages
     over all pixels."""
-    classes, label = student.shape[1], teacher.argmax(1)
+    classes, label = student.shape[1], likeliest(teacher)
     loss = F.cross_entropy(student, label, reduction="none")
     counted = (loss != 0).to(loss.dtype)
     logarithm = torch.where(loss != 0, loss, 1).log()

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from benchmark.metrics.direction import ANGLE_THRESHOLDS, BIN_WIDTH, BINS
 from benchmark.tasks.kinds import TWO_GROUPS, Kind, cut
 
 
 def unit(raw: Tensor) -> Tensor:
-    """Vectors [B, 3, H, W] scaled to length one; the zero vector stays zero."""
-    return F.normalize(raw, dim=1, eps=1e-8)
+    """Vectors [B, 3, H, W] scaled to length one; the zero vector stays zero.
+
+    Spelt out, since norms over a dimension that is not the last are slow on CPU (100 times here).
+    """
+    return raw * raw.square().sum(1, keepdim=True).clamp(min=1e-16).rsqrt()
 
 
 class Direction(Kind):
@@ -43,8 +45,8 @@ class Direction(Kind):
 
     def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
         valid, truth, guess = self.valid(target), target.double(), raw.double()
-        angle = torch.atan2(torch.linalg.cross(guess, truth, dim=1).norm(dim=1),
-                            (guess * truth).sum(1)).rad2deg()
+        across = torch.linalg.cross(guess, truth, dim=1).square().sum(1).sqrt()
+        angle = torch.atan2(across, (guess * truth).sum(1)).rad2deg()
         counted = valid & angle.isfinite()
         bins = (torch.where(counted, angle, 0) / BIN_WIDTH).long().clamp(max=BINS - 1)
         bins = torch.where(counted, bins, BINS).flatten(1)

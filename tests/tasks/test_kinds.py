@@ -248,3 +248,19 @@ def test_task_refuses_what_does_not_fit():
                   {"kind": "segmentation", "channels": 3, "classes": ("a", "b")}):
         with pytest.raises(ValueError, match=r"task|direction|encoding|channel"):
             Task(name="x", **wrong)
+
+
+def test_the_likeliest_class_is_argmax():
+    raw = torch.randn(3, 7, 5, 6).round()  # rounded, so that there are ties
+    assert torch.equal(kind_of(TASKS["segmentation"]).groups(raw), raw.argmax(1))
+    raw[1, 2, 3, 4] = float("nan")
+    assert kind_of(TASKS["segmentation"]).groups(raw).max() < 7
+
+
+def test_unit_vectors_are_unit_and_zero_has_a_gradient():
+    kind = kind_of(TASKS["direction"])
+    raw = torch.randn(2, 3, 4, 5, dtype=torch.float64) * 10.0 ** torch.randint(-6, 6, (2, 1, 4, 5))
+    torch.testing.assert_close(kind.prediction(raw), torch.nn.functional.normalize(raw, dim=1))
+    still = torch.zeros(1, 3, 2, 2, requires_grad=True)
+    kind.distance(still, torch.ones(1, 3, 2, 2)).sum().backward()
+    assert still.grad.isfinite().all()
