@@ -37,7 +37,8 @@ class LineWatcher(ScreenWatcher):
 
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
         resumed = f", going on after epoch {trainer.epochs_done}" if trainer.epochs_done else ""
-        self.console.print(f"phase {number}/{phases}: {trainer.phase.label}, {len(trainer.phase.data)} images, "
+        self.console.print(f"phase {number}/{phases}: {trainer.phase.label}, "
+                           f"{len(trainer.phase.data)} images, "
                            f"{trainer.recipe.epochs} epochs{resumed}", highlight=False)
 
 
@@ -64,7 +65,8 @@ class ProgressWatcher(ScreenWatcher):
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
         self._images = trainer.phase.data.images_per_epoch
         self._bar = self._bars.add_task(
-            f"phase {number}/{phases} {trainer.phase.label}", total=trainer.recipe.epochs * self._images,
+            f"phase {number}/{phases} {trainer.phase.label}",
+            total=trainer.recipe.epochs * self._images,
             completed=trainer.epochs_done * self._images, rate="", losses="")
 
     def step(self, epoch: int, images: int, seconds: float) -> None:
