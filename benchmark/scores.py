@@ -103,13 +103,13 @@ def bwt(matrix: Matrix) -> Score:
 
 
 def relative_forgetting(matrix: Matrix) -> Score:
-    """100 * forgetting_j / |R[l*, j]|, mean over a task's metrics, then over tasks j < T (%)."""
+    """100 * forgetting_j / |R[l*, j]| of primary metrics, mean over tasks j < T (%)."""
     return _mean_relative(matrix, lambda curve: _per_cent(forgetting_of(curve), _best(curve),
                                                           f"best {curve.name}"))
 
 
 def relative_bwt(matrix: Matrix) -> Score:
-    """100 * BWT_j / |R[j, j]|, mean over a task's metrics, then over tasks j < T (%)."""
+    """100 * BWT_j / |R[j, j]| of primary metrics, mean over tasks j < T (%)."""
     return _mean_relative(matrix, lambda curve: _per_cent(bwt_of(curve), curve.after(curve.learnt),
                                                           f"just learnt {curve.name}"))
 
@@ -258,10 +258,10 @@ def _mean_absolute(matrix: Matrix, of: Callable[[Curve], Score]) -> Score:
 
 
 def _mean_relative(matrix: Matrix, of: Callable[[Curve], Score]) -> Score:
-    earlier = [curves for curves in matrix.tasks if curves[0].learnt < matrix.phases]
+    earlier = [curve for curve in matrix.primary if curve.learnt < matrix.phases]
     if not earlier:
         return Score(None, "a sequence of one task forgets nothing")
-    return mean(mean(of(curve) for curve in curves) for curves in earlier)
+    return mean(of(curve) for curve in earlier)
 
 
 def _best(curve: Curve) -> Value:

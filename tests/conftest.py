@@ -9,11 +9,8 @@ import torch
 
 from benchmark.data.source import Places
 from benchmark.options import Options
-from benchmark.plan import Plan, make_plan
 from benchmark.run import Outcome, execute
-
-TINY = ("dataset.train=24", "dataset.eval=6", "dataset.height=24", "dataset.width=32",
-        "recipe.epochs=2", "recipe.batch=4")
+from tiny import tiny_plan
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -44,9 +41,3 @@ def tiny(cache, tmp_path):
         return execute(plan, Options(runs=runs, places=Places(cache), device="cpu", **options))
 
     return run
-
-
-def tiny_plan(method: str, sequence: str = "rooms_s1", seed: int = 0, settings=(),
-              method_settings=()) -> Plan:
-    """The plan of a run that takes a second or two."""
-    return make_plan(method, sequence, seed, [*TINY, *settings], method_settings)

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import TINY
 
 from benchmark.cli.app import invoke
+from tiny import TINY
 
 SMALL = [word for setting in TINY for word in ("--set", setting)]
 

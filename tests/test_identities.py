@@ -38,11 +38,10 @@ def assert_equal(one, other):
 @pytest.fixture(scope="module")
 def finetuned(tmp_path_factory, cache):
     """One finetune run that several tests compare with."""
-    from conftest import tiny_plan
-
     from benchmark.data.source import Places
     from benchmark.options import Options
     from benchmark.run import execute
+    from tiny import tiny_plan
 
     def run(sequence, settings=()):
         runs = tmp_path_factory.getbasetemp() / "finetuned"

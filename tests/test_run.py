@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import tiny_plan
 
 from benchmark.data.source import Places
 from benchmark.errors import RequestError, RunError
@@ -21,6 +20,7 @@ from benchmark.registry import find_method
 from benchmark.report.validation import problems
 from benchmark.run import execute
 from benchmark.train import checkpoint
+from tiny import tiny_plan
 
 
 def test_a_run_leaves_what_the_design_says(tiny):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import tiny_plan
 
 from benchmark.data.blocks import blocks
 from benchmark.data.phase_data import PhaseData
@@ -13,6 +12,7 @@ from benchmark.method import Phase, Step
 from benchmark.model.network import Network
 from benchmark.run import open_store
 from benchmark.teacher import Teacher
+from tiny import tiny_plan
 
 
 @pytest.fixture

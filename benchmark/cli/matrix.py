@@ -7,7 +7,7 @@ from rich.table import Table
 
 from benchmark.cli.output import metric_text
 from benchmark.record import Record
-from benchmark.scores import Matrix, bwt, forgetting
+from benchmark.scores import Matrix, relative_bwt, relative_forgetting
 
 
 def print_matrix(record: Record, console: Console) -> None:
@@ -30,9 +30,9 @@ def print_matrix(record: Record, console: Console) -> None:
     console.print(table)
     matrix = Matrix.of(record)
     told = []
-    for name, score in (("forgetting", forgetting(matrix)), ("BWT", bwt(matrix))):
+    for name, score in (("forgetting", relative_forgetting(matrix)), ("BWT", relative_bwt(matrix))):
         if score.value is not None:
-            told.append(f"{name} {metric_text(score.value)}")
+            told.append(f"{name} {score.value:.1f} %")
     seconds = sum(phase.train_seconds + phase.eval_seconds for phase in record.phases)
     told.append(f"{seconds:.0f} s")
     console.print(", ".join(told), highlight=False)

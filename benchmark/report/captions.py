@@ -25,8 +25,8 @@ def caption(group: Group, baseline: str, convention: str, ranked: bool) -> str:
         f"{_count(len(seeds), 'seed')} ({listed}) of 1 order ({tasks}).",
         f"Δ: mean gain over {baseline} of the same sequence and seed, over all metrics "
         "of a task, then tasks; positive is better.",
-        "Forgetting and BWT: relative to the best and to the just learnt value, mean over "
-        "metrics, then earlier tasks.",
+        "Forgetting and BWT: of primary metrics, relative to the best and to the just learnt "
+        "value, mean over earlier tasks.",
         _ranks(group, ranked),
     ]
     devices = sorted({_device(found.record) for line in group.lines

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import oracles
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from samples import DELTA, TIGHT, K, losses, numeric_gradient, random, tensor
 
+import oracles
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import kind_of
 from methods import had
+from samples import DELTA, TIGHT, K, losses, numeric_gradient, random, tensor
 
 MEANS = ("geometric", "arithmetic")
 MAPS = hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import oracles
 import pytest
 import torch
-from samples import DELTA, K, losses, numeric_gradient, random, tensor
 
+import oracles
 from methods import had_released
+from samples import DELTA, K, losses, numeric_gradient, random, tensor
 
 # The released code -----------------------------------------------------------------------------
 
