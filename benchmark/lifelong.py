@@ -19,7 +19,7 @@ from benchmark.errors import RequestError
 from benchmark.evaluate import Evaluator
 from benchmark.files import write_text
 from benchmark.method import Phase
-from benchmark.metrics import metrics_of, values_of
+from benchmark.metrics import check, metrics_of, values_of
 from benchmark.model.network import Network
 from benchmark.options import Options, Stopped, Watcher
 from benchmark.plan import Plan
@@ -126,7 +126,9 @@ class LifelongRun:
         column = self._column(trainer.phase.number)
         known = list(self.network.tasks.values())
         found = self.evaluator.statistics(self.method, self.network, known)
-        self.statistics |= {(column, task): fields for task, fields in found.items()}
+        for task in known:
+            check(task, found[task.name])
+            self.statistics[column, task.name] = found[task.name]
         self.done.append(PhaseInfo(
             task=trainer.phase.label, epochs=trainer.epochs_done,
             steps=trainer.steps, images=trainer.images, train_seconds=trainer.seconds,

@@ -15,6 +15,7 @@ from benchmark.data.source import Places
 from benchmark.errors import RequestError, RunError
 from benchmark.lifelong import BOUNDARY_FILE
 from benchmark.options import Options, Stopped
+from benchmark.plan import make_plan
 from benchmark.record import RECORD_FILE, load, load_statistics
 from benchmark.registry import find_method
 from benchmark.report.validation import problems
@@ -296,3 +297,32 @@ def test_bf16_runs_on_the_cpu(cache, tmp_path):
     plan = tiny_plan("had", settings=["recipe.precision=bf16"])
     options = Options(runs=tmp_path, places=Places(cache), device="cpu")
     assert execute(plan, options).record.environment["precision"] == "bf16"
+
+
+def test_a_phase_without_one_valid_pixel_names_its_file(cache, tmp_path):
+    from PIL import Image
+
+    for number in range(4):
+        for kind, value in (("rgb", 90), ("mask", 255 if number == 0 else 1)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            pixels = np.full((16, 16, 3) if kind == "rgb" else (16, 16), value, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / kind / f"scene{number}.png")
+    (tmp_path / "mine.yaml").write_text("""
+        family: mine
+        about: Two masks of one kind.
+        dataset:
+          name: folder
+          root: .
+          images: rgb/*.png
+          tasks:
+            mask: {kind: segmentation, files: mask/*.png, encoding: index, classes: 2, void: 255}
+            again: {kind: segmentation, files: mask/*.png, encoding: index, classes: 2, void: 255}
+          split: {eval: [scene3]}
+        tasks: [mask, again]
+        recipe: tabletop
+    """)
+    plan = make_plan("finetune", str(tmp_path / "mine.yaml"),
+                     settings=["recipe.epochs=1", "recipe.crop=[8,8]"])
+    options = Options(runs=tmp_path / "runs", places=Places(cache), device="cpu")
+    with pytest.raises(RequestError, match=r"'mask' has no valid pixel.*mask/scene0\.png"):
+        execute(plan, options)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.output import metric_text
-from benchmark.record import Record
+from benchmark.metrics.segmentation import classes_present
+from benchmark.record import STATISTICS_FILE, Record, load_statistics
 from benchmark.scores import Matrix, relative_bwt, relative_forgetting
 
 
-def print_matrix(record: Record, console: Console) -> None:
-    """The record's matrix, a row per metric, a column per phase."""
+def print_matrix(record: Record, folder: Path, console: Console) -> None:
+    """The record's matrix, a row per metric, a column per phase, and what must be said of it."""
     table = Table(title=f"{record.method.name} on {record.sequence}, seed {record.seed}",
                   title_justify="left", header_style="bold")
     table.add_column("task")
@@ -35,4 +38,18 @@ def print_matrix(record: Record, console: Console) -> None:
             told.append(f"{name} {score.value:.1f} %")
     seconds = sum(phase.train_seconds + phase.eval_seconds for phase in record.phases)
     told.append(f"{seconds:.0f} s")
-    console.print(", ".join(told), highlight=False)
+    console.print(", ".join([*told, *_classes_counted(record, folder)]), highlight=False)
+
+
+def _classes_counted(record: Record, folder: Path) -> list[str]:
+    """Over how many classes each mean IoU of the last phase runs; nothing without statistics."""
+    segmentations = [task.name for task in record.tasks if task.kind == "segmentation"]
+    if record.status != "complete" or not (folder / STATISTICS_FILE).exists():
+        return []
+    statistics = load_statistics(folder)
+    told = []
+    for task in segmentations:
+        confusion = statistics[len(record.tasks), task]["confusion"]
+        told.append(f"{task} mIoU over {classes_present(confusion)} of {confusion.shape[1]} "
+                    "classes")
+    return told

@@ -44,7 +44,7 @@ def run_command(method: str, sequence: str, seed: int, settings: list[str],
         return
     if outcome.already_done:
         console.print("This run is finished; --overwrite starts it again.")
-    print_matrix(outcome.record, Console())
+    print_matrix(outcome.record, outcome.folder, Console())
     print(f"record: {outcome.folder / RECORD_FILE}")
 
 

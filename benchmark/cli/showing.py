@@ -94,6 +94,6 @@ def _run(record: Any, folder: Path, as_json: bool) -> None:
 
     console = Console(highlight=False)
     console.print(f"[bold]{record.run_id}[/]  {record.status} {record.reason}".rstrip())
-    print_matrix(record, console)
+    print_matrix(record, folder if folder.is_dir() else folder.parent, console)
     console.print(f"folder: {folder}")
     console.print(f"command: {record.environment.get('command', '')}", markup=False)

@@ -73,6 +73,10 @@ class Store:
             raise DataError(f"{path} is damaged ({error.errors()[0]['msg']}); "
                             "delete the folder to have it made again") from None
         self.tasks = {task.name: task for task in self.manifest.tasks}
+        wanted = {f"{split}/{name}" for split in self.manifest.images
+                  for name in (IMAGE, *self.tasks)}
+        if set(self.manifest.images) != {"train", "eval"} or wanted - set(self.manifest.arrays):
+            raise DataError(f"{path} is incomplete; delete the folder to have it made again")
         self._arrays = {key: self._open(key, info) for key, info in self.manifest.arrays.items()}
 
     def _open(self, key: str, info: ArrayInfo) -> NDArray[Any]:
@@ -96,11 +100,6 @@ class Store:
     def count(self, split: Split) -> int:
         """Number of images of a split."""
         return self.manifest.images[split]
-
-    def image_size(self, split: Split) -> tuple[int, int]:
-        """Height and width of the images of a split."""
-        height, width = self.manifest.arrays[f"{split}/{IMAGE}"].shape[-2:]
-        return height, width
 
     def describe_void(self, task: str, images: NDArray[Any]) -> str:
         """The message for training images that hold not one valid pixel of a task."""
@@ -177,7 +176,10 @@ def build(folder: Path, tasks: Sequence[Task], name: str, version: int,
         return Store(folder)
     with FileLock(folder.parent / f".{folder.name}.lock"):
         if not (folder / "manifest.json").exists():
-            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+            for rest in folder.parent.glob(f".{folder.name}.*.part"):  # of a process that died
+                shutil.rmtree(rest, ignore_errors=True)
+            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.",
+                                              suffix=".part"))
             try:
                 writer = StoreWriter(temporary, tasks)
                 notes = fill(writer)

@@ -35,7 +35,6 @@ def make(folder: Path, filler: Callable[[StoreWriter], Any] = fill, **source: An
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     store = make(tmp_path / "toy", seed=3)
     assert (store.count("train"), store.count("eval")) == (3, 2)
-    assert store.image_size("eval") == (4, 5)
     assert (store.array("eval", "image") == 2).all()
     assert np.isnan(store.array("train", "depth")).all()
     assert (store.manifest.source, store.manifest.notes) == ({"seed": 3}, ("a note",))
