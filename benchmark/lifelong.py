@@ -10,7 +10,7 @@ from typing import Literal
 
 import yaml
 
-from benchmark import PROTOCOL_VERSION
+from benchmark import PROTOCOL_VERSION, previews
 from benchmark.data.blocks import Block, blocks
 from benchmark.data.phase_data import PhaseData
 from benchmark.data.store import Store
@@ -81,6 +81,8 @@ class LifelongRun:
         self._restore_boundary()
         for number in range(len(self.done) + 1, len(self.blocks) + 1):
             self._phase(number)
+        previews.write(self.folder / "previews", self.store, self.method, self.network,
+                       list(self.network.tasks.values()), self.fabric.device)
         record = self.record("complete")
         record.save(self.folder)
         return record

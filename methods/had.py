@@ -26,7 +26,7 @@ class HAD(Distillation):
 
     The paper leaves open, and we chose: groups that are absent from an image do not count in C_j;
     Sobel borders are replicated; a flat map has no salient pixel; inside the geometric mean no
-    distance counts as less than `FLOOR` times the image's mean.
+    distance counts as less than `floor` times the image's mean.
     """
 
     class Config(MethodConfig):
@@ -41,6 +41,8 @@ class HAD(Distillation):
                                          "released code", gt=0, lt=1)
         group_bins: int | None = setting(None, "cut this many equal intervals instead of two",
                                          "paper", ge=2)
+        floor: float = setting(FLOOR, "least distance inside the geometric mean, as a share of the "
+                               "image's mean", "ours", ge=0, lt=1)
         targets: Literal["hard", "soft"] = setting(
             "hard", "teacher's pseudo-label or its distribution", "released code")
 
@@ -54,7 +56,7 @@ class HAD(Distillation):
         per_image = torch.zeros_like(distance[:, 0, 0])
         if config.balanced:
             per_image = per_image + balanced(distance, kind.groups(teacher, edges),
-                                             kind.group_count(edges), config.mean)
+                                             kind.group_count(edges), config.mean, config.floor)
         if config.salient:
             per_image = per_image + salient(distance, config.salience_threshold)
         return per_image.mean()
@@ -68,12 +70,13 @@ class HAD(Distillation):
         return (self.config.group_threshold,)
 
 
-def balanced(loss: Tensor, groups: Tensor, count: int, mean: str = "geometric") -> Tensor:
+def balanced(loss: Tensor, groups: Tensor, count: int, mean: str = "geometric",
+             floor: float = FLOOR) -> Tensor:
     """L_db per image [B] of a loss map [B, H, W] with group index [B, H, W] below `count`."""
     values = loss
     if mean == "geometric":
-        floor = FLOOR * loss.detach().mean((1, 2), keepdim=True)
-        values = torch.maximum(loss, floor).clamp(min=torch.finfo(loss.dtype).tiny).log()
+        least = floor * loss.detach().mean((1, 2), keepdim=True)
+        values = torch.maximum(loss, least).clamp(min=torch.finfo(loss.dtype).tiny).log()
     cell = (groups + torch.arange(len(loss), device=loss.device)[:, None, None] * count).flatten()
     empty = loss.new_zeros(len(loss) * count)
     pixels = empty.index_add(0, cell, torch.ones_like(loss).flatten()).view(-1, count)

@@ -18,7 +18,8 @@ LAYERS = [  # lowest first; a module imports its own layer and those below
     {"record"},
     {"data", "model"},
     {"method", "teacher", "distillation", "registry"},
-    {"train", "evaluate", "plan", "options", "environment", "lifelong", "run"},
+    {"train", "evaluate", "plan", "options", "environment", "lifelong", "previews",
+     "run"},
     {"scores", "report"},
     {"cli"},
 ]

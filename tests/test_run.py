@@ -50,6 +50,8 @@ def test_a_run_leaves_what_the_design_says(tiny):
                                for task in ("semantic", "depth", "normal")[:phase]}
     assert len(statistics[3, "depth"]["abs"]) == record.dataset.eval_images == 6
     assert problems(folder) is None
+    assert {file.name for file in (folder / "previews").iterdir()} == {
+        "semantic.png", "depth.png", "normal.png"}
 
 
 def test_costs_are_what_the_checkpoint_holds(tiny):

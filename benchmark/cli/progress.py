@@ -29,7 +29,7 @@ class ScreenWatcher(Watcher):
     def evaluated(self, phase: int, values: dict[str, dict[str, float | None]]) -> None:
         told = "  ".join(f"{task} {name} {metric_text(value)}" for task, metrics in values.items()
                          for name, value in list(metrics.items())[:1])
-        self.console.print(f"after phase {phase}: {told}", highlight=False)
+        self.console.print(f"after phase {phase}: {told}", highlight=False, soft_wrap=True)
 
 
 class LineWatcher(ScreenWatcher):
