@@ -63,7 +63,12 @@ def _locked(plan: Plan, options: Options, watcher: Watcher, store: Store,
         record = load(folder)
         if record.status == "complete":
             return Outcome(folder, record, already_done=True)
-    run = LifelongRun(plan, options, watcher, store, folder)
+    try:
+        run = LifelongRun(plan, options, watcher, store, folder)
+    except RequestError:
+        if all(entry.name == ".lock" for entry in folder.iterdir()):
+            shutil.rmtree(folder)  # nothing was run, so nothing is left behind
+        raise
     try:
         record = run.all_phases()
     except Stopped:

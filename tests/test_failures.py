@@ -104,9 +104,10 @@ def test_a_damaged_checkpoint_is_named(damage, tiny, tmp_path):
         tiny("finetune")
 
 
-def test_too_few_images_for_the_phases(tiny):
+def test_too_few_images_for_the_phases(tiny, tmp_path):
     with pytest.raises(RequestError, match="2 training images cannot be cut into 3 blocks"):
         tiny("finetune", settings=["dataset.train=2"])
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_a_phase_without_one_valid_pixel_names_its_file(cache, tmp_path):
