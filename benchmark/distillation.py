@@ -50,7 +50,8 @@ class Distillation(Method):
         return terms
 
     def end_phase(self, phase: Phase) -> None:
-        self.teacher.learn(phase.network)
+        if self.config.weight:
+            self.teacher.learn(phase.network)
 
     def state_dict(self) -> State:
         return {"teacher": self.teacher.state_dict()}

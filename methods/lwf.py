@@ -44,7 +44,7 @@ class LwF(Distillation):
     @torch.no_grad()
     def end_phase(self, phase: Phase) -> None:
         super().end_phase(phase)
-        if self.config.scale == "loss":
+        if self.config.weight and self.config.scale == "loss":
             for task, kind in kinds(phase.tasks):
                 found = [kind.loss(step.output(task), step.batch.targets[task.name])
                          for step in own_images(phase, phase.network.recipe.batch)]

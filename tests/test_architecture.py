@@ -21,7 +21,7 @@ LAYERS = [  # lowest first; a module imports its own layer and those below
     {"train", "evaluate", "plan", "options", "environment", "lifelong", "previews",
      "run"},
     {"scores", "report"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 FOR_METHODS = {"method", "teacher", "distillation", "tasks", "data", "model", "seeds"}
