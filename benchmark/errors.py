@@ -26,6 +26,12 @@ class RunError(LhlbenchError):
     """A run started and failed; its record says why. Exit code 1."""
 
 
+class Interrupted(LhlbenchError):
+    """The user stopped the command (Ctrl-C). Exit code 130, as shells expect."""
+
+    exit_code = 130
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> RequestError:
     """A `RequestError` for a name that does not exist, with the nearest names suggested."""
     names = sorted(known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -125,3 +126,28 @@ def test_every_default_of_every_method_names_its_source(capsys):
         for setting in json.loads(capsys.readouterr().out)["settings"]:
             assert setting["source"] in ("paper", "released code", "ours"), setting
             assert setting["description"]
+
+
+def test_interrupting_a_run_says_how_to_go_on_and_the_next_one_does(tmp_path):
+    words = [sys.executable, "-m", "benchmark", "run", "--method", "lwf", "--sequence", "rooms_s1",
+             *SMALL, "--set", "recipe.epochs=40"]
+    running = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("phase 2/3"):
+            break
+    running.send_signal(signal.SIGINT)
+    rest = running.stderr.read()
+    assert running.wait(timeout=60) == 130
+    assert rest.startswith("lhlbench: interrupted; the same command goes on")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0
+    assert "phase 1/3" not in done.stderr
+    assert "phase 2/3" in done.stderr
+
+
+def test_a_long_sequence_fits_a_terminal(capsys):
+    assert run("--set", "recipe.epochs=1", "--set", "dataset.train=40", sequence="rooms10_s1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "just learnt" in lines[2]
+    assert max(map(len, lines)) <= 80

@@ -28,6 +28,7 @@ DataRoot = Annotated[Path | None, typer.Option("--data-root", envvar="LHLBENCH_D
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Sequences = Annotated[str, typer.Option("--sequences", help="Names or globs, with commas.")]
 RUNS = Path("results/runs")
+_INTERRUPTED = 130
 
 
 def _version(asked: bool) -> None:
@@ -146,9 +147,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader has left; say no more
         return 0
     except (KeyboardInterrupt, typer.Abort):
-        print("lhlbench: interrupted; a run goes on from its last checkpoint when the same command "
-              "is given again", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except Exception as error:
         message, code = _explained(error)
         if debug or message is None:

@@ -12,6 +12,8 @@ from benchmark.metrics.segmentation import classes_present
 from benchmark.record import STATISTICS_FILE, Record, load_statistics
 from benchmark.scores import Matrix, relative_bwt, relative_forgetting
 
+_MOST_PHASES = 5
+
 
 def print_matrix(record: Record, folder: Path, console: Console) -> None:
     """The record's matrix, a row per metric, a column per phase, and what must be said of it."""
@@ -19,15 +21,17 @@ def print_matrix(record: Record, folder: Path, console: Console) -> None:
                   title_justify="left", header_style="bold")
     table.add_column("task")
     table.add_column("metric")
-    for number, task in enumerate(record.tasks, start=1):
-        table.add_column(f"after {number}\n{task.name}", justify="right")
-    for task in record.tasks:
+    shown = _columns(record)
+    for heading in shown:
+        table.add_column(heading, justify="right")
+    for row, task in enumerate(record.tasks):
         for place, metric in enumerate(task.metrics):
             values = record.matrix[task.name][metric.name]
             arrow = "↑" if metric.higher_is_better else "↓"
             unit = f" {metric.unit}" if metric.unit else ""
             table.add_row(task.name if place == 0 else "", f"{metric.name}{unit} {arrow}",
-                          *(metric_text(value) for value in values),
+                          *(metric_text(values[column if column is not None else row])
+                            for column in shown.values()),
                           style="bold" if metric.primary else "dim",
                           end_section=place == len(task.metrics) - 1)
     console.print(table)
@@ -39,6 +43,17 @@ def print_matrix(record: Record, folder: Path, console: Console) -> None:
     seconds = sum(phase.train_seconds + phase.eval_seconds for phase in record.phases)
     told.append(f"{seconds:.0f} s")
     console.print(", ".join([*told, *_classes_counted(record, folder)]), highlight=False)
+
+
+def _columns(record: Record) -> dict[str, int | None]:
+    """Heading -> phase (from 0) of the columns to show; None stands for the task's own phase.
+
+    All phases while they fit a terminal, else just learnt and final.
+    """
+    if len(record.tasks) <= _MOST_PHASES:
+        return {f"after {number}\n{task.name}": number - 1
+                for number, task in enumerate(record.tasks, start=1)}
+    return {"just learnt": None, f"after {len(record.tasks)}": len(record.tasks) - 1}
 
 
 def _classes_counted(record: Record, folder: Path) -> list[str]:

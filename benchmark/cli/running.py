@@ -14,7 +14,7 @@ from benchmark.cli.output import print_json
 from benchmark.cli.progress import LineWatcher, ProgressWatcher, ScreenWatcher
 from benchmark.data.source import Places, default_cache
 from benchmark.environment import make_fabric
-from benchmark.errors import RequestError
+from benchmark.errors import Interrupted, RequestError
 from benchmark.options import Options
 from benchmark.plan import Plan, data_folder, make_plan
 from benchmark.record import RECORD_FILE
@@ -37,8 +37,12 @@ def run_command(method: str, sequence: str, seed: int, settings: list[str],
     console.print(_title(plan), highlight=False)
     options = Options(runs=runs, places=Places(default_cache(), data_root), device=device,
                       overwrite=overwrite, command=shlex.join(["lhlbench", *sys.argv[1:]]))
-    with watcher:
-        outcome = execute(plan, options, watcher)
+    try:
+        with watcher:
+            outcome = execute(plan, options, watcher)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; the same command goes on from the last checkpoint"
+                          ) from None
     if as_json:
         print_json(outcome.record.model_dump(mode="json", by_alias=True))
         return
