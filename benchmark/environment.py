@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import resource
 import subprocess
@@ -17,8 +16,6 @@ from lightning_fabric import Fabric
 from benchmark import __version__
 from benchmark.errors import RequestError
 
-# Options of mallopt(3).
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _RECORDED = ("torch", "torchvision", "timm", "lightning-fabric", "numpy")
 
 
@@ -34,17 +31,6 @@ def make_fabric(device: str, precision: Literal["fp32", "bf16"]) -> Fabric:
         raise RequestError("--device cuda: torch sees no CUDA device here; see lhlbench doctor")
     return Fabric(accelerator="cuda" if cuda and device != "cpu" else "cpu", devices=1,
                   precision="bf16-mixed" if precision == "bf16" else "32-true")
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what is freed for the next step instead of giving it back to the kernel.
-
-    A step of a small network on the CPU otherwise spends a fifth of its time on page faults.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
-            libc.mallopt(option, 2**30)
 
 
 def peak_memory_bytes(device: torch.device) -> int:

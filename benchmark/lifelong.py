@@ -14,10 +14,11 @@ from benchmark import PROTOCOL_VERSION, previews
 from benchmark.data.blocks import Block, blocks
 from benchmark.data.phase_data import PhaseData
 from benchmark.data.store import Store
-from benchmark.environment import environment, keep_freed_memory, make_fabric, peak_memory_bytes
+from benchmark.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.errors import RequestError
 from benchmark.evaluate import Evaluator
 from benchmark.files import write_text
+from benchmark.memory import keep_freed_memory
 from benchmark.method import Phase
 from benchmark.metrics import check, metrics_of, values_of
 from benchmark.model.network import Network

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted([*ROOT.glob("benchmark/**/*.py"), *ROOT.glob("methods/*.py")])
 
 LAYERS = [  # lowest first; a module imports its own layer and those below
-    {"errors", "files", "seeds", ""},
+    {"errors", "files", "memory", "seeds", ""},
     {"tasks", "metrics", "config"},
     {"record"},
     {"data", "model"},

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmark.data.rooms.render import render
 from benchmark.data.rooms.sample import sample
 from benchmark.data.store import Split
+from benchmark.memory import keep_freed_memory
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -22,8 +23,6 @@ _PIXELS = 8 * 96 * 128
 """Pixels of a batch: enough to outweigh the calls, few enough to stay in the cache."""
 _THREADS = 8
 """Beyond these, threads wait for each other more than they render."""
-_KEEP = 30 * 2**20
-"""Bytes; glibc heeds no block above 32 MiB."""
 
 
 def fill(arrays: Arrays, seed: int, split: Split) -> Iterator[int]:
@@ -58,9 +57,7 @@ def _pool() -> Iterator[ThreadPoolExecutor]:
     Operations on some 10^5 numbers are over before a second thread has woken up.
     """
     threads = torch.get_num_threads()
-    # Freeing one large block teaches glibc to keep memory rather than to return it after every
-    # operation and have it cleared anew: a quarter of the time.
-    torch.empty(_KEEP, dtype=torch.uint8)
+    keep_freed_memory()
     pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1),
                               initializer=lambda: torch.set_num_threads(1))
     try:
