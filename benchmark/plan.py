@@ -73,8 +73,9 @@ def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str]
     changed = _override(content, settings, "--set")
     if not isinstance(content["recipe"], dict) or not isinstance(content["dataset"], dict):
         raise RequestError("--set recipe.KEY=VALUE or dataset.KEY=VALUE, not the whole block")
-    recipe = validate(Recipe, content["recipe"], "--set recipe" if changed else str(found.file))
-    dataset = source_config(content["dataset"], str(found.file))
+    where = f"{found.file} with --set" if changed else str(found.file)
+    recipe = validate(Recipe, content["recipe"], f"{where}, recipe")
+    dataset = source_config(content["dataset"], where)
     own: dict[str, Any] = {}
     _override(own, method_settings, "--method-set")
     method_config = validate(chosen.Config, own, f"--method-set ({chosen.name})")
