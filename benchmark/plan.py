@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -68,7 +68,7 @@ def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str]
     """
     chosen, found = find_method(method), find_sequence(sequence)
     content: dict[str, Any] = {
-        "recipe": find_recipe(found).model_dump(), "dataset": dict(found.family.dataset),
+        "recipe": find_recipe(found).model_dump(), "dataset": copy.deepcopy(found.family.dataset),
         "split": found.family.split}
     changed = _override(content, settings, "--set")
     if not isinstance(content["recipe"], dict) or not isinstance(content["dataset"], dict):
@@ -126,10 +126,3 @@ def _dotted(content: dict[str, Any], prefix: str = "") -> list[str]:
         if isinstance(value, dict):
             names += _dotted(value, f"{prefix}{key}.")
     return names
-
-
-def data_folder(path: Path | None) -> Path | None:
-    """`--data-root`, which must exist when given."""
-    if path is not None and not path.is_dir():
-        raise RequestError(f"--data-root {path} is not a folder")
-    return path

@@ -16,7 +16,7 @@ from benchmark.data.source import Places, default_cache
 from benchmark.environment import make_fabric
 from benchmark.errors import Interrupted, RequestError
 from benchmark.options import Options
-from benchmark.plan import Plan, data_folder, make_plan
+from benchmark.plan import Plan, make_plan
 from benchmark.record import RECORD_FILE
 from benchmark.run import execute
 
@@ -27,7 +27,8 @@ def run_command(method: str, sequence: str, seed: int, settings: list[str],
     """Resolve the request, carry it out, and print the matrix and where the record lies."""
     plan = make_plan(method, sequence, seed, settings, method_settings)
     make_fabric(device, plan.config.recipe.precision)
-    data_folder(data_root)
+    if data_root is not None and not data_root.is_dir():
+        raise RequestError(f"--data-root {data_root} is not a folder")
     if dry_run:
         print(yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False), end="")
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -98,17 +98,23 @@ def groups_of(collection: Collection, sequences: Sequence[str] | None = None) ->
 
 def _variants(sequence: str, found: Iterable[Found]) -> list[Group]:
     """One group per setting of everything that is not the method's or the seed's."""
+    return [Group(sequence, variant, _lines(members))
+            for variant, members in _told_apart(found, _common)]
+
+
+def _told_apart(found: Iterable[Found], settings_of: Callable[[Record], dict[str, Any]],
+                ) -> list[tuple[dict[str, Any], list[Found]]]:
+    """Records grouped by their settings, the largest group first, each with what sets it apart."""
     settings: dict[str, dict[str, Any]] = {}
     members: dict[str, list[Found]] = {}
     for each in found:
-        common = _common(each.record)
-        key = fingerprint(common)
-        settings[key] = common
+        own = settings_of(each.record)
+        key = fingerprint(own)
+        settings[key] = own
         members.setdefault(key, []).append(each)
     keys = sorted(members, key=lambda key: (-len(members[key]), key))
-    variants = contrast([settings[key] for key in keys], [len(members[key]) for key in keys])
-    return [Group(sequence, variant, _lines(members[key]))
-            for key, variant in zip(keys, variants, strict=True)]
+    contrasts = contrast([settings[key] for key in keys], [len(members[key]) for key in keys])
+    return [(contrast_, members[key]) for key, contrast_ in zip(keys, contrasts, strict=True)]
 
 
 def _common(record: Record) -> dict[str, Any]:
@@ -117,7 +123,7 @@ def _common(record: Record) -> dict[str, Any]:
                for task in record.tasks]
     flat = {name: value for name, value in flatten(config).items() if name not in TOLD_ONLY}
     return flat | {"dataset fingerprint": record.dataset.fingerprint[:12],
-                              "protocol": record.protocol, "metrics": digest(metrics)[:8]}
+                   "protocol": record.protocol, "metrics": digest(metrics)[:8]}
 
 
 def _lines(members: Sequence[Found]) -> tuple[Line, ...]:
@@ -128,17 +134,8 @@ def _lines(members: Sequence[Found]) -> tuple[Line, ...]:
 
 
 def _configurations(method: str, members: Sequence[Found]) -> list[Line]:
-    configs: dict[str, dict[str, Any]] = {}
-    own: dict[str, list[Found]] = {}
-    for found in members:
-        config = _of_the_method(found.record)
-        key = fingerprint(config)
-        configs[key] = config
-        own.setdefault(key, []).append(found)
-    keys = sorted(own, key=lambda key: (-len(own[key]), key))
-    settings = contrast([configs[key] for key in keys], [len(own[key]) for key in keys])
-    return sorted((_line(method, setting, own[key])
-                   for key, setting in zip(keys, settings, strict=True)),
+    return sorted((_line(method, settings, own)
+                   for settings, own in _told_apart(members, _of_the_method)),
                   key=lambda line: line.label)
 
 

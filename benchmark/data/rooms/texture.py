@@ -20,8 +20,7 @@ def texture(material: Tensor, slant: Tensor, place: Vec) -> Tensor:
     for code, name in enumerate(MATERIALS):
         if name in _PATTERNS:
             rows = torch.nonzero(material == code)[:, 0]
-            here = place.map(lambda p, r=rows: p.index_select(0, r))  # type: ignore[misc]
-            share.index_copy_(0, rows, _PATTERNS[name](here, slant[rows, None]))
+            share.index_copy_(0, rows, _PATTERNS[name](place.at(rows), slant[rows, None]))
     return share
 
 

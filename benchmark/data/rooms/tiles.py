@@ -82,7 +82,7 @@ def visible_tiles(batch: Batch, grid: Grid) -> Tensor:
     """Whether the screen rectangle of a body meets a tile: bool [N, T, B], true if in doubt."""
     seen = to_camera(batch, corners(batch))
     first, second = (torch.tensor(ends, device=seen.x.device) for ends in zip(*_EDGES, strict=True))
-    start, end = (seen.map(lambda s, i=i: s[..., i]) for i in (first, second))  # type: ignore[misc]
+    start, end = seen.at((..., first)), seen.at((..., second))
     # Where an edge of the box leaves the half space in front of the camera, it is cut there.
     share = ((_NEAR - start.z) / (end.z - start.z + 1e-20)).clamp(0, 1)
     cut = start + (end - start) * share

@@ -55,10 +55,10 @@ def _pixel_axes(batch: Batch, grid: Grid) -> tuple[Vec, Vec, Vec]:
 
 def camera_rays(batch: Batch, grid: Grid) -> Vec:
     """World directions of all rays: [N * T, S * P]."""
-    axes = tuple(axis.map(lambda a: a.repeat_interleave(grid.tiles))
-                 for axis in _pixel_axes(batch, grid))
+    rows = torch.arange(batch.count, device=grid.left.device).repeat_interleave(grid.tiles)
+    right, down, forward = _pixel_axes(batch, grid)
     tile = torch.arange(grid.tiles, device=grid.left.device).repeat(batch.count)
-    return _rays(axes, grid, tile)  # type: ignore[arg-type]
+    return _rays((right.at(rows), down.at(rows), forward.at(rows)), grid, tile)
 
 
 def _room(batch: Batch, grid: Grid, rays: Vec) -> tuple[Tensor, Tensor]:
@@ -93,15 +93,15 @@ def _pair_distance(batch: Batch, grid: Grid, row: Tensor, body: Tensor) -> Tenso
     distance = torch.empty(len(row), len(grid.dx), device=row.device)
     index = _global(batch, grid, row, body)
     shape, = batch.at(index, "shape")
-    axes = _pixel_axes(batch, grid)
+    right, down, forward = _pixel_axes(batch, grid)
     for code, solid in SOLIDS.items():
         members = torch.nonzero(shape == code)[:, 0]
         chosen, image = index[members], row[members] // grid.tiles
         cos, sin, cx, cy, cz, hx, hy, hz = batch.at(
             chosen, "cos", "sin", "cx", "cy", "cz", "hx", "hy", "hz")
-        local = tuple(axis.map(lambda a, i=image: a[i]).into(cos, sin)  # type: ignore[misc]
-                      for axis in axes)
-        direction = _rays(local, grid, row[members] % grid.tiles)  # type: ignore[arg-type]
+        local = (right.at(image).into(cos, sin), down.at(image).into(cos, sin),
+                 forward.at(image).into(cos, sin))
+        direction = _rays(local, grid, row[members] % grid.tiles)
         origin = (Vec(cx, cy, cz) * -1.0).into(cos, sin).map(lambda o: o[:, None])
         start, end = solid(origin, direction, Vec(hx[:, None], hy[:, None], hz[:, None]))
         distance[members] = torch.where((start < end) & (start > 0), start, torch.inf)

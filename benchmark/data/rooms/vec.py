@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, addcmul
@@ -23,6 +24,10 @@ class Vec:
     def map(self, change: Callable[[Tensor], Tensor]) -> Vec:
         """The same change on every component."""
         return Vec(change(self.x), change(self.y), change(self.z))
+
+    def at(self, index: Any) -> Vec:
+        """The vectors at an index of the planes."""
+        return Vec(self.x[index], self.y[index], self.z[index])
 
     def __add__(self, other: Vec) -> Vec:
         return Vec(self.x + other.x, self.y + other.y, self.z + other.z)
