@@ -18,7 +18,8 @@ from benchmark.data import decode
 from benchmark.data.labels import LabelFiles
 from benchmark.data.matching import EvalRule, Glob, Item, find_files, find_root, match
 from benchmark.data.source import Places, SourceConfig
-from benchmark.data.store import IMAGE, Split, Store, StoreWriter, build
+from benchmark.data.store import IMAGE, Split, Store
+from benchmark.data.writing import StoreWriter, build
 from benchmark.errors import DataError
 from benchmark.files import digest
 from benchmark.tasks import VOID

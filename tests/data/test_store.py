@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.data.store import Split, Store, StoreWriter, build
+from benchmark.data.store import Split, Store
+from benchmark.data.writing import StoreWriter, build
 from benchmark.errors import DataError
 from benchmark.tasks import Task
 

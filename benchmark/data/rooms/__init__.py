@@ -8,7 +8,8 @@ from pydantic import Field
 
 from benchmark.data.rooms.definitions import NOTES, TASKS, shape_and_dtype
 from benchmark.data.source import Places, SourceConfig
-from benchmark.data.store import IMAGE, Split, Store, StoreWriter, build
+from benchmark.data.store import IMAGE, Split, Store
+from benchmark.data.writing import StoreWriter, build
 
 __all__ = ["SUMMARY", "TASKS", "VERSION", "Config", "open_store", "task_names"]
 
@@ -42,8 +43,8 @@ def open_store(config: Config, places: Places) -> Store:
 
 
 def _fill(writer: StoreWriter, config: Config) -> tuple[str, ...]:
+    from benchmark.data.progress import counting
     from benchmark.data.rooms.fill import fill
-    from benchmark.data.rooms.progress import counting
 
     counts: dict[Split, int] = {"train": config.train, "eval": config.eval}
     with counting("rendering rooms", sum(counts.values())) as counter:

@@ -1,4 +1,4 @@
-"""How far a rendering is: silence when quick, a bar on a terminal, one line elsewhere."""
+"""How far a long preparation is: silence when quick, a bar on a terminal, one line elsewhere."""
 
 from __future__ import annotations
 
