@@ -7,38 +7,44 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from benchmark.data.phase_data import load
+from benchmark.data.columns import Columns, Holding, pixels
 from benchmark.data.store import IMAGE, Store
 from benchmark.method import Method, kinds
 from benchmark.model.network import Network
 from benchmark.record import Statistics
 from benchmark.tasks import Task
 
+_IMAGES, _PIXELS = 50, 1 << 23
+"""Most images and pixels evaluated at once: their outputs in double precision fill memory."""
+
 
 class Evaluator:
-    """Holds the evaluation split on the device; targets are loaded when first needed."""
+    """The evaluation split; images and targets are taken in when first needed."""
 
-    def __init__(self, store: Store, device: torch.device, batch: int = 50) -> None:
-        self._store, self._device, self._batch = store, device, batch
-        self._images = load(store, "eval", IMAGE, device=device)
-        self._targets: dict[str, Tensor] = {}
+    def __init__(self, store: Store, device: torch.device, holding: Holding = "auto") -> None:
+        self._count = store.count("eval")
+        height, width = store.array("eval", IMAGE).shape[-2:]
+        self._batch = max(1, min(_IMAGES, _PIXELS // (height * width)))
+        self._columns = Columns(store, "eval", device, holding)
+        self._columns.add(IMAGE)
 
     @torch.no_grad()
     def statistics(self, method: Method, network: Network,
                    tasks: Sequence[Task]) -> dict[str, Statistics]:
         """Sufficient statistics of every task, one row per image, in evaluation order."""
-        for task in tasks:
-            if task.name not in self._targets:
-                self._targets[task.name] = load(self._store, "eval", task.name,
-                                                device=self._device)
+        names = [task.name for task in tasks]
+        for name in names:
+            if name not in self._columns:
+                self._columns.add(name)
         network.eval()
-        parts: dict[str, dict[str, list[Tensor]]] = {task.name: {} for task in tasks}
-        for positions in torch.arange(len(self._images)).split(self._batch):
-            rows = slice(int(positions[0]), int(positions[-1]) + 1)
-            raws = method.predict(network, self._images[rows].float() / 255, tasks)
+        parts: dict[str, dict[str, list[Tensor]]] = {name: {} for name in names}
+        plan = [dict.fromkeys((IMAGE, *names), rows)
+                for rows in torch.arange(self._count).split(self._batch)]
+        for found in self._columns.feed(plan):
+            raws = method.predict(network, pixels(found[IMAGE]), tasks)
             for task, kind in kinds(tasks):
-                found = kind.statistics(raws[task.name], self._targets[task.name][rows])
-                for name, values in found.items():
+                fields = kind.statistics(raws[task.name], found[task.name])
+                for name, values in fields.items():
                     parts[task.name].setdefault(name, []).append(values)
         return {task: {name: torch.cat(values).cpu().numpy() for name, values in fields.items()}
                 for task, fields in parts.items()}

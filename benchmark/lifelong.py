@@ -59,7 +59,7 @@ class LifelongRun:
         self.plan, self.options, self.watcher = plan, options, watcher
         self.store, self.folder = store, folder
         self.config, self.recipe = plan.config, plan.config.recipe
-        self.tasks = {name: store.tasks[name] for name in self.config.tasks}
+        self.tasks = {name: store.task(name) for name in self.config.tasks}
         self.method = plan.make_method()
         self.blocks = blocks(self.config.tasks, store.count("train"), self.config.split,
                              self.method.regime)
@@ -69,7 +69,7 @@ class LifelongRun:
         keep_freed_memory()
         self.fabric = make_fabric(options.device, self.recipe.precision)
         self.network = Network(self.recipe, self.config.seed).to(self.fabric.device)
-        self.evaluator = Evaluator(store, self.fabric.device)
+        self.evaluator = Evaluator(store, self.fabric.device, options.holding)
         self.done: list[PhaseInfo] = []
         self.statistics: dict[tuple[int, str], Statistics] = {}
         self.carried_bytes = 0
@@ -109,7 +109,8 @@ class LifelongRun:
         if number > 1 and self.recipe.batch_norm != "train":
             self.network.freeze_statistics(affine=self.recipe.batch_norm == "freeze")
         data = PhaseData(self.store, block, self.tasks, self.recipe,
-                         derive(self.config.seed, "phase", number), self.fabric.device)
+                         derive(self.config.seed, "phase", number), self.fabric.device,
+                         self.options.holding)
         new = tuple(self.tasks[name] for name in block.tasks)
         phase = Phase(number, new, old, self.network, data)
         self.method.begin_phase(phase)

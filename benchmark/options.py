@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.data.columns import Holding
 from benchmark.data.source import Places
 from benchmark.errors import RunError
 from benchmark.train.phase import EpochReport, PhaseTrainer
@@ -38,6 +39,7 @@ class Options:
     runs: Path
     places: Places
     device: str = "auto"
+    holding: Holding = "auto"
     overwrite: bool = False
     command: str = ""
     checkpoint_seconds: float = 30.0

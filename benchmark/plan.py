@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from benchmark import PROTOCOL_VERSION
 from benchmark.config.family import Sequence, Split, find_recipe, find_sequence
+from benchmark.config.overrides import override
 from benchmark.config.recipe import Recipe
 from benchmark.config.yaml_file import validate
 from benchmark.data.source import SourceConfig
@@ -60,31 +60,32 @@ class Plan:
 
 
 def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str] = (),
-              method_settings: Iterable[str] = ()) -> Plan:
+              method_settings: Iterable[str] = (), recipe: str | None = None) -> Plan:
     """Resolve a request: command line over family file over defaults.
 
-    `settings` are `recipe.epochs=5`-like, `method_settings` `weight=3`-like strings. Raises
-    `RequestError` for unknown names and keys (nearest ones suggested) and values out of range.
+    `recipe` names another recipe than the family's; `settings` are `recipe.epochs=5`-like,
+    `method_settings` `weight=3`-like strings. Raises `RequestError` for unknown names and keys
+    (nearest ones suggested) and values out of range.
     """
     chosen, found = find_method(method), find_sequence(sequence)
     content: dict[str, Any] = {
-        "recipe": find_recipe(found).model_dump(), "dataset": copy.deepcopy(found.family.dataset),
-        "split": found.family.split}
-    changed = _override(content, settings, "--set")
+        "recipe": find_recipe(found, recipe).model_dump(),
+        "dataset": copy.deepcopy(found.family.dataset), "split": found.family.split}
+    changed = override(content, settings, "--set", closed=True)
     if not isinstance(content["recipe"], dict) or not isinstance(content["dataset"], dict):
         raise RequestError("--set recipe.KEY=VALUE or dataset.KEY=VALUE, not the whole block")
     where = f"{found.file} with --set" if changed else str(found.file)
-    recipe = validate(Recipe, content["recipe"], f"{where}, recipe")
+    training = validate(Recipe, content["recipe"], f"{where}, recipe")
     dataset = source_config(content["dataset"], where)
     own: dict[str, Any] = {}
-    _override(own, method_settings, "--method-set")
+    override(own, method_settings, "--method-set")
     method_config = validate(chosen.Config, own, f"--method-set ({chosen.name})")
     _check_tasks(found, dataset)
     config = validate(RunConfig, {
         "method": chosen.name, "method_config": method_config.model_dump(mode="json"),
         "plug_in": plug_in_digest(method), "sequence": found.name, "tasks": found.tasks,
         "split": content["split"], "dataset": dataset.model_dump(mode="json"),
-        "recipe": recipe, "seed": seed}, "--set")
+        "recipe": training, "seed": seed}, "--set")
     return Plan(config, chosen, dataset, found)
 
 
@@ -93,36 +94,3 @@ def _check_tasks(sequence: Sequence, dataset: SourceConfig) -> None:
     for task in sequence.tasks:
         if task not in offered:
             raise RequestError(f"{sequence.file}, tasks: {unknown('task', task, offered)}")
-
-
-def _override(content: dict[str, Any], settings: Iterable[str], option: str) -> bool:
-    """Put `a.b=value` strings into nested dicts; values are read as YAML."""
-    changed = False
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise RequestError(f"{option} {text}: expected key=value")
-        *parents, last = key.split(".")
-        place = content
-        for parent in parents:
-            inner = place.setdefault(parent, {}) if content is not place else place.get(parent)
-            if not isinstance(inner, dict):
-                raise RequestError(f"{option} {text}: {unknown('key', key, _dotted(content))}")
-            place = inner
-        if place is content and option == "--set" and last not in content:
-            raise RequestError(f"{option} {text}: {unknown('key', key, _dotted(content))}")
-        try:
-            place[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise RequestError(f"{option} {text}: '{value}' is not a YAML value") from None
-        changed = True
-    return changed
-
-
-def _dotted(content: dict[str, Any], prefix: str = "") -> list[str]:
-    names = []
-    for key, value in content.items():
-        names.append(prefix + key)
-        if isinstance(value, dict):
-            names += _dotted(value, f"{prefix}{key}.")
-    return names

@@ -14,7 +14,7 @@ FILES = sorted([*ROOT.glob("benchmark/**/*.py"), *ROOT.glob("methods/*.py")])
 
 LAYERS = [  # lowest first; a module imports its own layer and those below
     {"errors", "files", "memory", "seeds", ""},
-    {"tasks", "metrics", "config"},
+    {"tasks", "metrics", "config", "pictures"},
     {"record"},
     {"data", "model"},
     {"method", "teacher", "distillation", "registry"},

@@ -20,12 +20,20 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
                   help="A benchmark for lifelong heterogeneous learning of dense prediction.",
                   context_settings={"help_option_names": ["-h", "--help"]})
 
+data = typer.Typer(no_args_is_help=True, help="Prepare, check and look at data sets.")
+app.add_typer(data, name="data")
+
 Runs = Annotated[Path, typer.Option("--runs", help="Where records are written and read.")]
 NoPublished = Annotated[bool, typer.Option("--no-published",
                                            help="Leave out the records that come with lhlbench.")]
 DataRoot = Annotated[Path | None, typer.Option("--data-root", envvar="LHLBENCH_DATA",
                                                help="Where real data sets are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Root = Annotated[Path | None, typer.Option("--root", "--data-root", envvar="LHLBENCH_DATA",
+                                           help="Where prepared data are kept; default: the "
+                                                "cache.")]
+DataSettings = Annotated[list[str] | None, typer.Option("--set", help="An option of the data set, "
+                                                        "KEY=VALUE.")]
 Sequences = Annotated[str, typer.Option("--sequences", help="Names or globs, with commas.")]
 RUNS = Path("results/runs")
 _INTERRUPTED = 130
@@ -56,6 +64,11 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
             "--method-set", help="Override a setting of the method, KEY=VALUE.")] = None,
         device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
         precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
+        recipe: Annotated[str | None, typer.Option(help="Another recipe than the "
+                                                   "family's.")] = None,
+        holding: Annotated[str, typer.Option(help="Data on the device (resident), read as needed "
+                                             "(streamed), or auto; the numbers are the same.")
+                           ] = "auto",
         data_root: DataRoot = None, runs: Runs = RUNS,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Resolve and print the "
                                               "configuration, do nothing.")] = False,
@@ -66,8 +79,8 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
     from benchmark.cli.running import run_command
 
     overrides = [*(settings or ()), *([f"recipe.precision={precision}"] if precision else ())]
-    run_command(method, sequence, seed, overrides, method_settings or [], device, data_root, runs,
-                dry_run, overwrite, as_json)
+    run_command(method, sequence, seed, overrides, method_settings or [], recipe, device, holding,
+                data_root, runs, dry_run, overwrite, as_json)
 
 
 @app.command()
@@ -127,6 +140,47 @@ def doctor(as_json: AsJson = False) -> None:
     from benchmark.cli.diagnosis import doctor_command
 
     doctor_command(as_json)
+
+
+@data.command()
+def prepare(dataset: Annotated[str, typer.Argument(help="nyuv2, cityscapes, taskonomy or "
+                                                   "pascal_context")],
+            source: Annotated[Path, typer.Option("--from", help="The folder, or main file, that "
+                                                 "holds the data set.")],
+            root: Root = None, settings: DataSettings = None,
+            workers: Annotated[int | None, typer.Option(min=1, help="Default: one per core.")
+                               ] = None,
+            overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was prepared "
+                                                    "before.")] = False,
+            as_json: AsJson = False) -> None:
+    """Read a real data set once into one fast store; goes on where it was interrupted."""
+    from benchmark.cli.data import prepare_command
+
+    prepare_command(dataset, source, root, settings or [], workers, overwrite, as_json)
+
+
+StoreName = Annotated[str, typer.Argument(help="a data set, a sequence family, FILE.yaml, or the "
+                                          "folder of a store")]
+
+
+@data.command()
+def verify(name: StoreName, root: Root = None, settings: DataSettings = None,
+           as_json: AsJson = False) -> None:
+    """Hash a store again, check every value, and print class and depth statistics."""
+    from benchmark.cli.data import verify_command
+
+    verify_command(name, root, settings or [], as_json)
+
+
+@data.command()
+def info(name: StoreName, root: Root = None, settings: DataSettings = None,
+         to: Annotated[Path | None, typer.Option("--to", help="PNG of samples; default: "
+                                                 "results/plots/data_NAME.png.")] = None,
+         as_json: AsJson = False) -> None:
+    """Tell what a store holds, and draw a panel of samples."""
+    from benchmark.cli.data import info_command
+
+    info_command(name, root, settings or [], to, as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

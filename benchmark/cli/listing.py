@@ -66,7 +66,7 @@ def _methods() -> Rows:
 def _sequences() -> Rows:
     return [{"sequence": each.name, "family": each.family.family, "tasks": list(each.tasks),
              "split": each.family.split, "recipe": each.family.recipe, "about": each.family.about}
-            for each in shipped_sequences()]
+            for each in shipped_sequences() if each.listed]
 
 
 def _datasets() -> Rows:

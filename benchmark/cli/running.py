@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import cast, get_args
 
 import yaml
 from rich.console import Console
@@ -12,9 +13,10 @@ from rich.console import Console
 from benchmark.cli.matrix import print_matrix
 from benchmark.cli.output import print_json
 from benchmark.cli.progress import LineWatcher, ProgressWatcher, ScreenWatcher
+from benchmark.data.columns import Holding
 from benchmark.data.source import Places, default_cache
 from benchmark.environment import make_fabric
-from benchmark.errors import Interrupted, RequestError
+from benchmark.errors import Interrupted, RequestError, unknown
 from benchmark.options import Options
 from benchmark.plan import Plan, make_plan
 from benchmark.record import RECORD_FILE
@@ -22,10 +24,13 @@ from benchmark.run import execute
 
 
 def run_command(method: str, sequence: str, seed: int, settings: list[str],
-                method_settings: list[str], device: str, data_root: Path | None, runs: Path,
-                dry_run: bool, overwrite: bool, as_json: bool) -> None:
+                method_settings: list[str], recipe: str | None, device: str, holding: str,
+                data_root: Path | None, runs: Path, dry_run: bool, overwrite: bool,
+                as_json: bool) -> None:
     """Resolve the request, carry it out, and print the matrix and where the record lies."""
-    plan = make_plan(method, sequence, seed, settings, method_settings)
+    plan = make_plan(method, sequence, seed, settings, method_settings, recipe)
+    if holding not in get_args(Holding):
+        raise unknown("--holding", holding, get_args(Holding))
     make_fabric(device, plan.config.recipe.precision)
     if data_root is not None and not data_root.is_dir():
         raise RequestError(f"--data-root {data_root} is not a folder")
@@ -37,7 +42,8 @@ def run_command(method: str, sequence: str, seed: int, settings: list[str],
     watcher: ScreenWatcher = (ProgressWatcher if console.is_terminal else LineWatcher)(console)
     console.print(_title(plan), highlight=False)
     options = Options(runs=runs, places=Places(default_cache(), data_root), device=device,
-                      overwrite=overwrite, command=shlex.join(["lhlbench", *sys.argv[1:]]))
+                      holding=cast(Holding, holding), overwrite=overwrite,
+                      command=shlex.join(["lhlbench", *sys.argv[1:]]))
     try:
         with watcher:
             outcome = execute(plan, options, watcher)

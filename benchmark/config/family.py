@@ -28,6 +28,15 @@ class Shuffles(BaseModel):
     seed: int = 0
 
 
+class Named(BaseModel):
+    """All orders exist, but only some are listed: s1 and others drawn by the seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    named: int = Field(ge=1, description="number of orders that are listed and meant to be run")
+    seed: int = 0
+
+
 class Family(BaseModel):
     """One file `sequences/<family>.yaml`."""
 
@@ -40,13 +49,13 @@ class Family(BaseModel):
     split: Split = Field("disjoint", description="disjoint: phase t owns block t of the training "
                                                  "images; shared: every phase sees all of them")
     recipe: str
-    orders: Literal["all"] | Shuffles = "all"
+    orders: Literal["all"] | Named | Shuffles = "all"
 
     @model_validator(mode="after")
     def _consistent(self) -> Family:
         if len(set(self.tasks)) != len(self.tasks):
             raise ValueError("tasks: a task stands twice")
-        if self.orders == "all" and len(self.tasks) > 6:
+        if not isinstance(self.orders, Shuffles) and len(self.tasks) > 6:
             raise ValueError(f"orders: {len(self.tasks)} tasks have "
                              f"{math.factorial(len(self.tasks))} orders; use {{shuffles: k}}")
         return self
@@ -56,6 +65,14 @@ class Family(BaseModel):
         if isinstance(self.orders, Shuffles):
             return _shuffled(self.tasks, self.orders)
         return list(itertools.permutations(self.tasks))
+
+    def listed(self) -> set[int]:
+        """Numbers k of the orders s<k> that lists and globs show."""
+        count = len(self.all_orders())
+        if not isinstance(self.orders, Named):
+            return set(range(1, count + 1))
+        drawn = random.Random(self.orders.seed).sample(range(2, count + 1), count - 1)
+        return {1, *drawn[:self.orders.named - 1]}
 
 
 def _shuffled(tasks: tuple[str, ...], orders: Shuffles) -> list[tuple[str, ...]]:
@@ -76,12 +93,15 @@ class Sequence:
     tasks: tuple[str, ...]
     family: Family
     file: Path
+    listed: bool = True
+    """False for an order that exists but is not among those a family names."""
 
 
 def sequences_of(file: Path) -> list[Sequence]:
     """All sequences a family file defines."""
     family = yaml_file.parse(Family, file)
-    return [Sequence(f"{family.family}_s{k}", order, family, file)
+    listed = family.listed()
+    return [Sequence(f"{family.family}_s{k}", order, family, file, k in listed)
             for k, order in enumerate(family.all_orders(), start=1)]
 
 
@@ -108,12 +128,16 @@ def find_sequence(name: str) -> Sequence:
     raise unknown("sequence", wanted, [sequence.name for sequence in own])
 
 
-def find_recipe(sequence: Sequence) -> Recipe:
-    """The recipe a sequence names: from `recipes/` beside its file, else a shipped one."""
-    name = sequence.family.recipe
+def find_recipe(sequence: Sequence, name: str | None = None) -> Recipe:
+    """The recipe a sequence names, or another: from `recipes/` beside its file, else a shipped one.
+
+    Raises `RequestError` with the nearest names when there is none.
+    """
+    wanted = name or sequence.family.recipe
     folders = [sequence.file.parent / "recipes", shipped("sequences") / "recipes"]
     for folder in folders:
-        if (file := folder / f"{name}.yaml").is_file():
+        if (file := folder / f"{wanted}.yaml").is_file():
             return yaml_file.parse(Recipe, file)
     known = [file.stem for folder in folders for file in folder.glob("*.yaml")]
-    raise RequestError(f"{sequence.file}: {unknown('recipe', name, known)}")
+    place = "--recipe" if name else str(sequence.file)
+    raise RequestError(f"{place}: {unknown('recipe', wanted, known)}")

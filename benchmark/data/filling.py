@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.codec import DTYPE
+from benchmark.data.codec import DTYPE, Codec
 from benchmark.data.progress import counting
 from benchmark.data.reading import Reading, Targets
 from benchmark.data.store import IMAGE, SPLITS, Split
 from benchmark.data.writing import StoreWriter
 from benchmark.errors import DataError
-from benchmark.tasks import VOID, Task
+from benchmark.tasks import Task
 
 _MOST_WORKERS = 16
 _SCANNED_AT_ONCE = 16
@@ -82,16 +83,14 @@ def _put(arrays: _Arrays, row: int, targets: Targets, reading: Reading, split: S
 
 
 def _in_parallel(work: Any, names: Sequence[str], workers: int) -> Iterator[tuple[str, int]]:
-    """Results in the order they come; never more than a few tasks are waiting in the pool."""
+    """Results in order, so that the first file that is wrong is the one told of."""
     pool = ThreadPoolExecutor(workers)
     try:
         waiting = iter(names)
-        running: set[Future[tuple[str, int]]] = {
-            pool.submit(work, name) for name in islice(waiting, 2 * workers)}
+        running = deque(pool.submit(work, name) for name in islice(waiting, 4 * workers))
         while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {pool.submit(work, name) for name in islice(waiting, len(done))}
-            yield from (future.result() for future in done)
+            yield running.popleft().result()
+            running.extend(pool.submit(work, name) for name in islice(waiting, 1))
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -102,7 +101,7 @@ def _scan(writer: StoreWriter, reading: Reading,
     for split in SPLITS:
         for task in reading.tasks:
             array = arrays[split][task.name]
-            if not _any_valid(task, reading, array):
+            if not _any_valid(task, reading.codecs.get(task.name), array):
                 files = writer.files.get(f"{split}/{task.name}", reading.names[split])
                 raise DataError(f"task '{task.name}': not one pixel of the {len(array)} {split} "
                                 f"label files ({files[0]} ...) is valid; check void, invalid and "
@@ -112,29 +111,21 @@ def _scan(writer: StoreWriter, reading: Reading,
                        "camera (z > 0); if they are surface normals, set axes")
 
 
-def _any_valid(task: Task, reading: Reading, array: NDArray[Any]) -> bool:
-    codec = reading.codecs.get(task.name)
-    for part in _portions(array):
-        if codec:
-            found = part != codec.invalid
-        elif task.kind == "regression":
-            found = np.isfinite(part)
-        else:
-            found = part != (0 if task.kind == "direction" else VOID)
-        if found.any():
-            return True
-    return False
+def _any_valid(task: Task, codec: Codec | None, array: NDArray[Any]) -> bool:
+    return any(task.valid(codec.decode(part) if codec else part).any()
+               for part in portions(array))
 
 
 def _facing_away(array: NDArray[Any]) -> float:
     """Share of valid directions with z > 0, which few visible surfaces have."""
     valid = away = 0
-    for part in _portions(array):
+    for part in portions(array):
         valid += int(part.any(axis=1).sum())
         away += int((part[:, 2] > 0).sum())
     return away / max(valid, 1)
 
 
-def _portions(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+def portions(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """An array a few images at a time."""
     return (array[start:start + _SCANNED_AT_ONCE]
             for start in range(0, len(array), _SCANNED_AT_ONCE))

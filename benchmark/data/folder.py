@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt, field_validator
 
 from benchmark.data import decode
+from benchmark.data.filling import fill
 from benchmark.data.labels import LabelFiles
 from benchmark.data.matching import EvalRule, Glob, Item, find_files, find_root, match
+from benchmark.data.reading import Reading, Targets
 from benchmark.data.source import Places, SourceConfig
-from benchmark.data.store import IMAGE, Split, Store
+from benchmark.data.store import IMAGE, SPLITS, Split, Store
 from benchmark.data.writing import StoreWriter, build
 from benchmark.errors import DataError
 from benchmark.files import digest
-from benchmark.tasks import VOID
 
 SUMMARY = "your own images and labels, described in the sequence family's file"
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever the same files would give other arrays; older stores are then left alone."""
 
 
@@ -76,9 +73,9 @@ def open_store(config: Config, places: Places) -> Store:
     # Nothing that differs between machines may enter the manifest: no root, no times.
     source = {"description": {k: v for k, v in description.items() if k != "root"},
               "stems": {split: [item.stem for item in part] for split, part in parts.items()}}
-    tasks = [files.task(name) for name, files in config.tasks.items()]
-    return build(folder, tasks, config.name, VERSION, source,
-                 lambda writer: _fill(writer, config, parts, _unmatched(images, labels)))
+    reading = _Reading(config, root, parts, _unmatched(images, labels))
+    return build(folder, reading.tasks, config.name, VERSION, source,
+                 lambda writer: _fill(writer, reading), resume_key=key[:16])
 
 
 def _divide(items: Sequence[Item], rule: EvalRule) -> dict[Split, list[Item]]:
@@ -113,79 +110,46 @@ def _unmatched(images: Mapping[str, Path], labels: Mapping[str, Mapping[str, Pat
     return notes
 
 
-@dataclass(frozen=True)
-class _Tally:
-    """What was seen of a task, in pixels."""
+class _Reading(Reading):
+    """The images and label files a description names."""
 
-    valid: int = 0
-    facing_away: int = 0
-    """Directions with z > 0, which few visible surfaces have: those seen at a sharp angle."""
+    def __init__(self, config: Config, root: Path, parts: Mapping[Split, Sequence[Item]],
+                 notes: Sequence[str]) -> None:
+        self._config, self._parts = config, parts
+        self.tasks = [files.task(name) for name, files in config.tasks.items()]
+        self.names = {split: [item.image.relative_to(root).as_posix() for item in part]
+                      for split, part in parts.items()}
+        self.inputs = [path for part in parts.values() for item in part
+                       for path in (item.image, *item.labels.values())]
+        self.notes = notes
+        self._first = min((item for part in parts.values() for item in part),
+                          key=lambda item: item.stem).image
+        height, width = config.size or decode.read_image(self._first).shape[1:]
+        self.size = (height, width)
 
-    def __add__(self, other: _Tally) -> _Tally:
-        return _Tally(self.valid + other.valid, self.facing_away + other.facing_away)
+    def label_files(self, split: Split, task: str) -> tuple[str, ...]:
+        """How messages call the label files of a task."""
+        return tuple("/".join(item.labels[task].parts[-2:]) for item in self._parts[split])
 
+    def read(self, split: Split, rows: range) -> Iterator[Targets]:
+        return (self._decode(self._parts[split][row]) for row in rows)
 
-def _tally(kind: str, target: NDArray[Any]) -> _Tally:
-    if kind == "direction":
-        return _Tally(int(target.any(axis=0).sum()), int((target[2] > 0).sum()))
-    if kind == "regression":
-        return _Tally(int(np.isfinite(target).any(axis=0).sum()))
-    return _Tally(int((target != VOID).sum()))
-
-
-def _fill(writer: StoreWriter, config: Config, parts: Mapping[Split, Sequence[Item]],
-          notes: Sequence[str]) -> list[str]:
-    first = min((item for part in parts.values() for item in part), key=lambda item: item.stem)
-    size = config.size or decode.read_image(first.image).shape[1:]
-    found = list(notes)
-    for split, part in parts.items():
-        tallies = _fill_split(writer, config, split, part, (size[0], size[1]), first.image)
-        for name, tally in tallies.items():
-            if not tally.valid:
-                raise DataError(f"task '{name}': not one pixel of the {len(part)} {split} label "
-                                f"files ({part[0].labels[name]} ...) is valid; check void, "
-                                "invalid and the files")
-            if (share := tally.facing_away / tally.valid) > 0.5:
-                found.append(f"{name}: {share:.0%} of the {split} directions point away from the "
-                             "camera (z > 0); if they are surface normals, set axes")
-    return found
-
-
-def _fill_split(writer: StoreWriter, config: Config, split: Split, part: Sequence[Item],
-                size: decode.Size, first: Path) -> dict[str, _Tally]:
-    """Decode the files of a split into its arrays, several files at a time."""
-    arrays = {IMAGE: writer.array(split, IMAGE, (len(part), 3, *size), "uint8")}
-    for name, task in writer.tasks.items():
-        indices = task.kind in ("segmentation", "binary")
-        shape = (len(part), *size) if indices else (len(part), task.channels, *size)
-        arrays[name] = writer.array(split, name, shape, "uint8" if indices else "float32")
-        writer.files[f"{split}/{name}"] = tuple(
-            "/".join(item.labels[name].parts[-2:]) for item in part)
-    tallies = {name: _Tally() for name in writer.tasks}
-
-    def decode_row(row: int) -> dict[str, _Tally]:
-        decoded = _decode(config, part[row], size, first)
-        for modality, values in decoded.items():
-            arrays[modality][row] = values
-        return {name: _tally(task.kind, decoded[name]) for name, task in writer.tasks.items()}
-
-    with ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 2))) as pool:
-        for seen in pool.map(decode_row, range(len(part))):
-            for name, tally in seen.items():
-                tallies[name] += tally
-    return tallies
+    def _decode(self, item: Item) -> dict[str, NDArray[Any]]:
+        image = decode.read_image(item.image)
+        height, width = image.shape[1:]
+        if self._config.size is None and (height, width) != self.size:
+            raise DataError(f"{item.image} is {height} x {width}, {self._first} is {self.size[0]} "
+                            f"x {self.size[1]} (height x width); images must have one size: write "
+                            "size: [height, width] to have them resized")
+        result: dict[str, NDArray[Any]] = {IMAGE: decode.resize_image(image, self.size)}
+        for name, files in self._config.tasks.items():
+            target = files.read(item.labels[name], item.image, (height, width))
+            result[name] = decode.resize_label(target, self.size)
+        return result
 
 
-def _decode(config: Config, item: Item, size: decode.Size, first: Path) -> dict[str, NDArray[Any]]:
-    """Image and targets of one item in `size`."""
-    image = decode.read_image(item.image)
-    height, width = image.shape[1:]
-    if config.size is None and (height, width) != size:
-        raise DataError(f"{item.image} is {height} x {width}, {first} is {size[0]} x {size[1]} "
-                        "(height x width); images must have one size: write size: "
-                        "[height, width] to have them resized")
-    result: dict[str, NDArray[Any]] = {IMAGE: decode.resize_image(image, size)}
-    for name, files in config.tasks.items():
-        target = files.read(item.labels[name], item.image, (height, width))
-        result[name] = decode.resize_label(target, size)
-    return result
+def _fill(writer: StoreWriter, reading: _Reading) -> list[str]:
+    for split in SPLITS:
+        for task in reading.tasks:
+            writer.files[f"{split}/{task.name}"] = reading.label_files(split, task.name)
+    return fill(writer, reading, "reading your images")

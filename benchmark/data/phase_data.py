@@ -1,22 +1,24 @@
-"""The training data of one phase, resident on the device, served as batches."""
+"""The training data of one phase, served as batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.config.recipe import Recipe
 from benchmark.data.augment import augment
 from benchmark.data.blocks import Block
-from benchmark.data.store import IMAGE, Split, Store
+from benchmark.data.columns import Columns, Holding, pixels
+from benchmark.data.store import IMAGE, Store
 from benchmark.errors import RequestError
 from benchmark.seeds import derive
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import kind_of
+
+_CHECKED_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -30,36 +32,38 @@ class Batch:
     targets: dict[str, Tensor]
 
 
-def load(store: Store, split: Split, modality: str, positions: np.ndarray | None = None,
-         device: torch.device | str = "cpu") -> Tensor:
-    """Rows of a store's array as a tensor on the device; float16 maps become float32."""
-    array = store.array(split, modality)
-    rows = np.ascontiguousarray(array if positions is None else array[positions])
-    tensor = torch.from_numpy(rows.copy() if not rows.flags.writeable else rows)
-    return (tensor.float() if tensor.is_floating_point() else tensor).to(device)
-
-
 class PhaseData:
     """Images of one block and the labels its tasks have there, nothing else."""
 
-    def __init__(self, store: Store, block: Block, tasks: dict[str, Task], recipe: Recipe,
-                 seed: int, device: torch.device) -> None:
-        """Raises `RequestError` when a task has no valid pixel in its whole block."""
-        self._images = load(store, "train", IMAGE, block.images, device)
+    def __init__(self, store: Store, block: Block, tasks: Mapping[str, Task], recipe: Recipe,
+                 seed: int, device: torch.device, holding: Holding = "auto") -> None:
+        """Raises `RequestError` when a task has no valid pixel in its whole block, or when crops
+        are larger than the images."""
+        self._recipe, self._seed, self._count = recipe, seed, len(block.images)
+        self._check_crop(store.array("train", IMAGE).shape[-2:])
         self._kinds = {name: kind_of(tasks[name]) for name in block.tasks}
-        self._recipe, self._seed = recipe, seed
-        self._targets = {}
-        for name, kind in self._kinds.items():
+        self._labelled = block.labelled
+        self._columns = Columns(store, "train", device, holding)
+        self._columns.add(IMAGE, block.images)
+        for name in block.tasks:
             start, stop = block.labelled[name]
-            own = load(store, "train", name, block.images[start:stop], device)
-            if not bool(kind.valid(own).any()):
+            self._columns.add(name, block.images[start:stop])
+            if not self._any_valid(name):
                 raise RequestError(store.describe_void(name, block.images[start:stop]))
-            full = own.new_full((len(self), *own.shape[1:]), kind.invalid)
-            full[start:stop] = own
-            self._targets[name] = full
+
+    def _check_crop(self, size: tuple[int, ...]) -> None:
+        crop = self._recipe.crop
+        if crop is not None and (crop[0] > size[0] or crop[1] > size[1]):
+            raise RequestError(f"recipe.crop is {list(crop)}, the images are {list(size)} "
+                               "(height, width): choose a crop inside them")
+
+    def _any_valid(self, task: str) -> bool:
+        parts = torch.arange(self._columns.count(task)).split(_CHECKED_AT_ONCE)
+        return any(bool(self._kinds[task].valid(found[task]).any())
+                   for found in self._columns.feed([{task: part} for part in parts]))
 
     def __len__(self) -> int:
-        return len(self._images)
+        return self._count
 
     @property
     def fixed(self) -> bool:
@@ -91,18 +95,33 @@ class PhaseData:
         order = torch.arange(len(self)).repeat_interleave(self._recipe.crops_per_image)
         if self._recipe.shuffle:
             order = order[torch.randperm(len(order), generator=generator)]
-        for positions in self._plan(order):
-            yield self._batch(positions, generator)
+        yield from self._batches(self._plan(order), generator)
 
     def plain(self, size: int) -> Iterator[Batch]:
         """Every image once, in order, not augmented, `size` at a time."""
-        for positions in torch.arange(len(self)).split(size):
-            yield self._batch(positions, None)
+        yield from self._batches(list(torch.arange(len(self)).split(size)), None)
 
-    def _batch(self, positions: Tensor, generator: torch.Generator | None) -> Batch:
-        positions = positions.to(self._images.device)
-        images = self._images[positions].float() / 255
-        targets = {name: target[positions] for name, target in self._targets.items()}
-        if generator is not None and not self.fixed:
-            images, targets = augment(images, targets, self._kinds, self._recipe, generator)
-        return Batch(images, positions, targets)
+    def _batches(self, plan: list[Tensor], generator: torch.Generator | None) -> Iterator[Batch]:
+        for positions, found in zip(plan, self._columns.feed([self._request(each)
+                                                              for each in plan]), strict=True):
+            images = pixels(found.pop(IMAGE))
+            targets = {name: self._only_labelled(name, target, positions)
+                       for name, target in found.items()}
+            if generator is not None and not self.fixed:
+                images, targets = augment(images, targets, self._kinds, self._recipe, generator)
+            yield Batch(images, positions.to(images.device), targets)
+
+    def _request(self, positions: Tensor) -> dict[str, Tensor]:
+        request = {IMAGE: positions}
+        for name in self._kinds:
+            start, stop = self._labelled[name]
+            request[name] = (positions - start).clamp(0, stop - start - 1)
+        return request
+
+    def _only_labelled(self, name: str, target: Tensor, positions: Tensor) -> Tensor:
+        """The targets, invalid for images that carry no label of the task."""
+        start, stop = self._labelled[name]
+        foreign = (positions < start) | (positions >= stop)
+        if foreign.any():
+            target[foreign.to(target.device)] = self._kinds[name].invalid
+        return target

@@ -121,6 +121,13 @@ class Store:
         """The memory-mapped array of `image` or of a task; read-only."""
         return self._arrays[f"{split}/{modality}"]
 
+    def rows(self, split: Split, modality: str, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """A copy of some rows of an array, as they are stored; training data are read here only."""
+        array = self.array(split, modality)
+        if len(positions) and (np.diff(positions) == 1).all():
+            return np.array(array[positions[0]:positions[-1] + 1])  # one stretch of the file
+        return array.take(positions, axis=0)
+
     def codec(self, split: Split, modality: str) -> Codec | None:
         """How the codes of an array become values; None when it holds the values."""
         return self.manifest.arrays[f"{split}/{modality}"].codec

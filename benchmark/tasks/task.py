@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 VOID = 255
@@ -48,3 +50,11 @@ class Task(BaseModel):
             raise ValueError(f"task '{self.name}': {len(self.classes)} class names for "
                              f"{self.channels} classes")
         return self
+
+    def valid(self, targets: NDArray[Any]) -> NDArray[np.bool_]:
+        """Bool [B, H, W]: which pixels of a batch of targets count."""
+        if self.kind in ("segmentation", "binary"):
+            return np.asarray(targets != VOID)
+        if self.kind == "direction":
+            return np.asarray(targets.any(axis=1))
+        return np.asarray(np.isfinite(targets).all(axis=1))
