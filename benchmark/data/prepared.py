@@ -7,6 +7,7 @@ A module that offers such a data set defines `SUMMARY`, `VERSION`, `Config` (a `
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from benchmark.files import digest
 
 PREPARED = "prepared"
 """Folder of prepared stores, below the data root or the cache."""
+_LONGEST_NAME = 80
 
 
 class PreparedConfig(SourceConfig):
@@ -74,7 +76,7 @@ def open_prepared(source: PreparedSource, config: Any, places: Places) -> Store:
         raise _nothing_found(source, config, [folder, *tried])
     found = choose(copies, config)
     reading = found.layout.open(found.path, config)
-    mark = digest([str(found.path), found.layout.name, _states(reading, times=True)])[:12]
+    mark = digest([str(found.path), found.layout.name, _files_digest(reading, times=True)])[:12]
     return _make(source, config, reading, found, places.cache / "made" / f"{folder.name}-{mark}")
 
 
@@ -134,11 +136,14 @@ def choose(copies: Sequence[Found], config: Any) -> Found:
 def store_folder(root: Path, config: Any) -> Path:
     """Where the store of `config` lies below `root`: named by size and unusual options."""
     height, width = config.size
-    usual = type(config)()
-    told = [f"{key}-{value}" for key, value in config.model_dump(mode="json").items()
-            if key not in ("name", "size", "layout") and value != getattr(usual, key)]
-    name = "_".join([config.name, f"{height}x{width}", *told])
-    return root / PREPARED / re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    usual = type(config)().model_dump(mode="json")
+    told = {key: value for key, value in config.model_dump(mode="json").items()
+            if key not in ("name", "size", "layout") and value != usual[key]}
+    name = "_".join([config.name, f"{height}x{width}", *(f"{k}-{v}" for k, v in told.items())])
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    if len(plain) > _LONGEST_NAME or plain != name:
+        plain = f"{plain[:_LONGEST_NAME]}-{digest(told)[:8]}"
+    return root / PREPARED / plain
 
 
 def open_version(source: PreparedSource, config: Any, folder: Path) -> Store:
@@ -158,7 +163,7 @@ def _make(source: PreparedSource, config: Any, reading: Reading, found: Found, f
     # Nothing that differs between machines may enter the manifest: no root, no times.
     told = {"layout": found.layout.name, "options": config.model_dump(mode="json"),
             "files": _files_digest(reading), **reading.facts}
-    key = digest([source.VERSION, told, _states(reading, times=True)])[:16]
+    key = digest([source.VERSION, told, _files_digest(reading, times=True)])[:16]
     try:
         return build(folder, reading.tasks, config.name, source.VERSION, told,
                      lambda writer: fill(writer, reading, f"preparing {config.name}", workers),
@@ -167,19 +172,17 @@ def _make(source: PreparedSource, config: Any, reading: Reading, found: Found, f
         reading.close()
 
 
-def _files_digest(reading: Reading) -> str:
-    return digest(_states(reading, times=False))
-
-
-def _states(reading: Reading, times: bool) -> list[list[Any]]:
-    states = []
+def _files_digest(reading: Reading, times: bool = False) -> str:
+    """Names and sizes of all files as one hash, with `times` also when they were last written."""
+    found = hashlib.sha256()
     for path in reading.inputs:
         try:
             status = path.stat()
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}") from None
-        states.append([path.name, status.st_size, *([status.st_mtime_ns] if times else [])])
-    return states
+        found.update(f"{path.name} {status.st_size}".encode())
+        found.update(f" {status.st_mtime_ns}\n".encode() if times else b"\n")
+    return found.hexdigest()
 
 
 def _nothing_found(source: PreparedSource, config: Any, tried: Sequence[Path]) -> DataError:

@@ -9,7 +9,8 @@ from benchmark.config.yaml_file import validate
 from benchmark.data.source import Source, SourceConfig
 from benchmark.errors import RequestError, unknown
 
-_MODULES = {"rooms": "benchmark.data.rooms", "folder": "benchmark.data.folder"}
+_MODULES = {name: f"benchmark.data.{name}" for name in (
+    "cityscapes", "folder", "nyuv2", "pascal_context", "rooms", "taskonomy")}
 
 
 def source_names() -> list[str]:
