@@ -113,6 +113,7 @@ class LifelongRun:
                          self.options.holding)
         new = tuple(self.tasks[name] for name in block.tasks)
         phase = Phase(number, new, old, self.network, data)
+        self.network.passes.forward = self.network.passes.backward = 0
         self.method.begin_phase(phase)
         return PhaseTrainer(phase, self.method, self.recipe, self.config.seed, self.fabric,
                             self.watcher.step)
@@ -126,6 +127,8 @@ class LifelongRun:
         begin = time.perf_counter()
         self.method.end_phase(trainer.phase)
         trainer.seconds += time.perf_counter() - begin
+        passes = self.network.passes
+        forwards, backwards = passes.forward, passes.backward
         begin = time.perf_counter()
         column = self._column(trainer.phase.number)
         known = list(self.network.tasks.values())
@@ -138,7 +141,8 @@ class LifelongRun:
             steps=trainer.steps, images=trainer.images, train_seconds=trainer.seconds,
             eval_seconds=time.perf_counter() - begin,
             images_per_second=images_per_second(trainer.images, trainer.seconds),
-            peak_memory_bytes=peak_memory_bytes(self.fabric.device)))
+            peak_memory_bytes=peak_memory_bytes(self.fabric.device),
+            encoder_forwards=forwards, encoder_backwards=backwards))
         if len(self.done) < len(self.blocks):
             carried = checkpoint.tensor_bytes(self.method.state_dict())
             self.carried_bytes = max(self.carried_bytes, carried)

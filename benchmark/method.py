@@ -88,9 +88,14 @@ class Step:
         return self.batch.images
 
     @cached_property
+    def stages(self) -> list[Tensor]:
+        """Backbone features after every stage, finest first."""
+        return self.network.stages(self.images)
+
+    @cached_property
     def features(self) -> Tensor:
         """Backbone features [B, C, h, w], shared by all heads."""
-        return self.network.encode(self.images)
+        return self.network.gather(self.stages, self.images.shape[-2:])
 
     def output(self, task: Task) -> Tensor:
         """Raw output [B, channels, H, W] of a task at image size."""

@@ -82,6 +82,11 @@ class PhaseInfo(_Part):
     eval_seconds: float
     images_per_second: float
     peak_memory_bytes: int
+    encoder_forwards: int | None = None
+    """Images that went through an encoder (teachers' too) from the beginning of the phase to what
+    is computed at its end, evaluation left out; finetune has one per training image."""
+    encoder_backwards: int | None = None
+    """Of these, with gradients coming back."""
 
 
 class Cost(_Part):

@@ -17,6 +17,8 @@ from benchmark.environment import installed
 
 _NEEDED = ("torch", "torchvision", "timm", "lightning-fabric", "pydantic", "numpy", "pandas",
            "matplotlib", "safetensors", "pillow")
+_OPTIONAL = {"h5py": "nyuv2 from its .mat file", "pyarrow": "Parquet copies",
+             "scikit-image": "edges of pascal_context"}
 
 
 def doctor_command(as_json: bool) -> None:
@@ -29,6 +31,7 @@ def doctor_command(as_json: bool) -> None:
     cuda = torch.cuda.is_available()
     facts: dict[str, Any] = {
         "python": platform.python_version(), "packages": {n: installed(n) for n in _NEEDED},
+        "optional_packages": {n: installed(n) for n in _OPTIONAL},
         "threads": torch.get_num_threads(),
         "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "bf16": bool(cuda and torch.cuda.is_bf16_supported()) or _cpu_bf16(),
@@ -42,6 +45,9 @@ def doctor_command(as_json: bool) -> None:
     console = Console(highlight=False)
     for package, found in facts["packages"].items():
         console.print(f"{package} {found}" if found else f"missing: {package}; pip install it")
+    for package, found in facts["optional_packages"].items():
+        console.print(f"{package} {found}" if found else
+                      f"not installed: {package}, for {_OPTIONAL[package]}")
     console.print(f"python {facts['python']}, {facts['threads']} threads, bf16 "
                   + ("in hardware" if facts["bf16"] else "without hardware support"))
     console.print("CUDA: " + (", ".join(facts["cuda"]) or "none; runs use the CPU"))

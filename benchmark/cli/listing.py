@@ -36,7 +36,7 @@ def ls_command(what: str, runs: Path, no_published: bool, as_json: bool) -> None
     for place, column in enumerate(columns):
         table.add_column(column, no_wrap=place == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(_text(row[column]) for column in columns))
+        table.add_row(*(_text(row[column], what) for column in columns))
     Console(highlight=False).print(table)
     if what == "sequences":
         for family in sorted({(row["family"], row["about"]) for row in rows}):
@@ -48,9 +48,12 @@ _ONLY_JSON = {"methods": ("summary", "reference"), "sequences": ("family", "spli
 """Columns too wide for a terminal; `show` tells them too."""
 
 
-def _text(value: Any) -> str:
+_JOINS = {"sequences": " > "}
+
+
+def _text(value: Any, what: str) -> str:
     if isinstance(value, list):
-        return " > ".join(map(str, value))
+        return _JOINS.get(what, ", ").join(map(str, value))
     return "" if value is None else str(value)
 
 
@@ -72,7 +75,10 @@ def _sequences() -> Rows:
 def _datasets() -> Rows:
     from benchmark.data.sources import find_source, source_names
 
-    return [{"dataset": name, "about": find_source(name).SUMMARY} for name in source_names()]
+    return [{"dataset": name, "layouts": [layout.name for layout in layouts],
+             "about": module.SUMMARY}
+            for name in source_names() for module in [find_source(name)]
+            for layouts in [getattr(module, "LAYOUTS", ())]]
 
 
 def _runs(runs: Path, no_published: bool) -> Rows:

@@ -29,9 +29,18 @@ class Block(nn.Module):
 class Narrow(nn.Sequential):
     """Stem 16 and blocks 32, 64, 64: stride 8, the last block dilated by 2."""
 
-    channels = 64
+    widths = [32, 64, 64]
 
     def __init__(self) -> None:
         super().__init__(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
                          Block(16, 32, stride=2, dilation=1), Block(32, 64, stride=2, dilation=1),
                          Block(64, 64, stride=1, dilation=2))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """The features after each of the three blocks, at strides 4, 8 and 8."""
+        features, found = images, []
+        for layer in self:
+            features = layer(features)
+            if isinstance(layer, Block):
+                found.append(features)
+        return found

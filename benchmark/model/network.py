@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,28 @@ def _head(channels_in: int, channels_out: int, recipe: Recipe) -> nn.Sequential:
                          nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, channels_out, 1))
 
 
+class Passes:
+    """Images that went through an encoder, forwards and backwards: what a method's training costs.
+
+    Copies of a network (teachers) count on the same tally.
+    """
+
+    def __init__(self) -> None:
+        self.forward = self.backward = 0
+
+    def count(self, images: Tensor, features: Tensor) -> None:
+        """Note one pass; its way back is noted when it is gone."""
+        self.forward += len(images)
+        if features.requires_grad:
+            features.register_hook(lambda _: self._back(len(images)))
+
+    def _back(self, images: int) -> None:
+        self.backward += images
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Passes:
+        return self
+
+
 class Network(nn.Module):
     """The network every method trains: `backbone` and `heads[task name]`."""
 
@@ -40,6 +62,7 @@ class Network(nn.Module):
         self.recipe = recipe
         self.seed = seed
         self.tasks: dict[str, Task] = {}
+        self.passes = Passes()
         with isolated(derive(seed, "backbone")):
             self.backbone = Backbone(recipe)
         self.heads = nn.ModuleDict()
@@ -88,14 +111,27 @@ class Network(nn.Module):
                     module.eval()
         return self
 
-    def encode(self, images: Tensor, weights: dict[str, Tensor] | None = None) -> Tensor:
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Images [B, 3, H, W] in [0, 1] to the backbone's features after every stage."""
+        found = self.backbone.stages((images - self.mean) / self.deviation)
+        self.passes.count(images, found[-1])
+        return found
+
+    def gather(self, stages: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """The features of images of `size` from their stages."""
+        return self.backbone.gather(stages, size)
+
+    def encode(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Images [B, 3, H, W] in [0, 1] to features [B, C, ceil(H/8), ceil(W/8)].
 
-        With `weights`, a state of the backbone, as if the backbone were in that state.
+        With `weights`, a state of the backbone or a part of one, as if the backbone were in that
+        state.
         """
+        if weights is None:
+            return self.gather(self.stages(images), images.shape[-2:])
         scaled = (images - self.mean) / self.deviation
-        features: Tensor = (self.backbone(scaled) if weights is None
-                            else functional_call(self.backbone, weights, (scaled,)))
+        features: Tensor = functional_call(self.backbone, dict(weights), (scaled,))
+        self.passes.count(images, features)
         return features
 
     def decode(self, task: str, features: Tensor) -> Tensor:
@@ -104,7 +140,7 @@ class Network(nn.Module):
         return raw
 
     def outputs(self, images: Tensor, tasks: Sequence[str],
-                weights: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+                weights: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Raw outputs of `tasks` at image size, from one backbone pass (`weights`: see encode)."""
         features = self.encode(images, weights)
         return {task: upsample(self.decode(task, features), images.shape[-2:]) for task in tasks}

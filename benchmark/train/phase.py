@@ -119,7 +119,8 @@ class PhaseTrainer:
                 "own": [parameter.data for parameter in self.method.parameters()],
                 "optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict(),
                 "epochs": self.epochs_done, "seconds": self.seconds, "images": self.images,
-                "steps": self.steps}
+                "steps": self.steps,
+                "passes": [self.phase.network.passes.forward, self.phase.network.passes.backward]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
@@ -132,6 +133,8 @@ class PhaseTrainer:
         self.schedule.load_state_dict(state["schedule"])
         self.epochs_done, self.seconds = state["epochs"], state["seconds"]
         self.images, self.steps = state["images"], state["steps"]
+        passes = self.phase.network.passes
+        passes.forward, passes.backward = state["passes"]
 
 
 def images_per_second(images: int, seconds: float) -> float:
