@@ -21,6 +21,7 @@ class Distillation(Method):
 
     family = "distillation"
     stores = "the network of the phase before"
+    needs = ("teacher",)
     zero = {"weight": 0.0}
 
     def __init__(self, config: Any) -> None:

@@ -68,11 +68,12 @@ class LifelongRun:
                                f"{len(self.tasks)} blocks; use fewer tasks or --set split=shared")
         keep_freed_memory()
         self.fabric = make_fabric(options.device, self.recipe.precision)
-        self.network = Network(self.recipe, self.config.seed).to(self.fabric.device)
+        self.network = self._network(1)
         self.evaluator = Evaluator(store, self.fabric.device, options.holding)
         self.done: list[PhaseInfo] = []
         self.statistics: dict[tuple[int, str], Statistics] = {}
         self.carried_bytes = 0
+        self.exemplars = (0, 0)
         self.saved_at = time.monotonic()
 
     def all_phases(self) -> Record:
@@ -103,16 +104,27 @@ class LifelongRun:
                 self._save_inside(trainer)
         self._end_phase(trainer)
 
+    def _network(self, number: int) -> Network:
+        """A network as phase `number` has it, without heads."""
+        recipe = self.recipe.model_copy(update={"backbone": self.config.backbone(number)})
+        return Network(recipe, self.config.seed).to(self.fabric.device)
+
     def _trainer(self, number: int, block: Block) -> PhaseTrainer:
         old = tuple(self.network.tasks.values())
+        changed = self.network.recipe.backbone != self.config.backbone(number)
+        if changed:
+            self.method.leave_network(self.network)
+            self.network = self._network(number)
+            for task in old:
+                self.network.add_head(task)
         self._add_heads(block)
-        if number > 1 and self.recipe.batch_norm != "train":
+        if number > 1 and not changed and self.recipe.batch_norm != "train":
             self.network.freeze_statistics(affine=self.recipe.batch_norm == "freeze")
         data = PhaseData(self.store, block, self.tasks, self.recipe,
                          derive(self.config.seed, "phase", number), self.fabric.device,
                          self.options.holding)
         new = tuple(self.tasks[name] for name in block.tasks)
-        phase = Phase(number, new, old, self.network, data)
+        phase = Phase(number, new, old, self.network, data, changed)
         self.network.passes.forward = self.network.passes.backward = 0
         self.method.begin_phase(phase)
         return PhaseTrainer(phase, self.method, self.recipe, self.config.seed, self.fabric,
@@ -146,6 +158,7 @@ class LifelongRun:
         if len(self.done) < len(self.blocks):
             carried = checkpoint.tensor_bytes(self.method.state_dict())
             self.carried_bytes = max(self.carried_bytes, carried)
+            self.exemplars = max(self.exemplars, self.method.exemplars())
         self._save_boundary()
         self.watcher.evaluated(trainer.phase.number, self._values(column))
 
@@ -159,7 +172,7 @@ class LifelongRun:
         save_statistics(self.folder, self.statistics)
         checkpoint.save(self.folder / BOUNDARY_FILE, {
             "phases": [info.model_dump() for info in self.done],
-            "carried_bytes": self.carried_bytes,
+            "carried_bytes": self.carried_bytes, "exemplars": list(self.exemplars),
             "network": self.network.state_dict(), "method": self.method.state_dict()})
         (self.folder / INSIDE_FILE).unlink(missing_ok=True)
         self._after_saving(len(self.done), 0)
@@ -169,11 +182,13 @@ class LifelongRun:
         if path.exists():
             state = checkpoint.load(path, self.fabric.device)
             self.done = [PhaseInfo.model_validate(info) for info in state["phases"]]
+            self.network = self._network(len(self.done))
             for block in self.blocks[:len(self.done)]:
                 self._add_heads(block)
             self.network.load_state_dict(state["network"])
             self.method.load_state_dict(state["method"])
             self.carried_bytes = state["carried_bytes"]
+            self.exemplars = (state["exemplars"][0], state["exemplars"][1])
             last = self._column(len(self.done))
             self.statistics = {key: fields for key, fields in load_statistics(self.folder).items()
                                if key[0] <= last}
@@ -245,7 +260,8 @@ class LifelongRun:
                                 eval_images=self.store.count("eval")),
             seed=self.config.seed, tasks=tuple(infos), matrix=matrix, phases=tuple(self.done),
             cost=Cost(parameters=learnt + added, parameters_added=added,
-                      carried_bytes=self.carried_bytes),
+                      carried_bytes=self.carried_bytes, exemplars=self.exemplars[0],
+                      exemplar_bytes=self.exemplars[1]),
             config=self.config.model_dump(mode="json"),
             environment=environment(self.fabric, self.recipe.precision, self.options.command))
 

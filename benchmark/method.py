@@ -3,6 +3,7 @@
 A method is one class in one file: a typed `Config`, and the hooks it needs. The harness owns the
 loop, the data, the optimiser, devices, checkpoints and evaluation. The hooks, in calling order:
 
+    leave_network(network)        only when the sequence changes the backbone, before a phase
     begin_phase(phase)            before the optimiser of a phase is made
     loss(step) -> terms           every step; their sum is minimised
     edit_update(step, before)     after the optimiser's step; may change what it applied
@@ -33,6 +34,9 @@ from benchmark.tasks import Task
 from benchmark.tasks.kinds import Kind, kind_of
 
 Source = Literal["paper", "released code", "ours"]
+Need = Literal["exemplars", "teacher", "task id"]
+"""exemplars: keeps training images; teacher: runs an old network beside the new one; task id: must
+be told which task an image is predicted for (otherwise than by the choice of a head)."""
 State = dict[str, Any]
 """Nested dicts of tensors and plain JSON values, keys are strings."""
 
@@ -61,6 +65,9 @@ class Phase:
     """The tasks of earlier phases, oldest first."""
     network: Network
     data: PhaseData
+    new_backbone: bool = False
+    """Whether the network is a new one, of another architecture than in the phase before: fresh
+    backbone, fresh heads for all tasks. What is known of old tasks is in the method's state."""
 
     @property
     def label(self) -> str:
@@ -121,6 +128,8 @@ class Method:
     """Paper and year."""
     stores: ClassVar[str] = "nothing"
     """What is carried from phase to phase, in words."""
+    needs: ClassVar[tuple[Need, ...]] = ()
+    """What a setting must allow for the method to be used at all."""
     kind: ClassVar[Literal["lifelong", "bound"]] = "lifelong"
     zero: ClassVar[Mapping[str, Any]] = {}
     """Settings that take the method's strength away."""
@@ -133,6 +142,10 @@ class Method:
     def regime(self) -> Regime:
         """Which images and labels the phases hold; only bounds may ask for more than lifelong."""
         return "lifelong"
+
+    def leave_network(self, network: Network) -> None:
+        """`network` is about to be replaced by one with another backbone: keep of it what is
+        needed, drop what fits its parameters only. Runs before `begin_phase`, again on a resume."""
 
     def begin_phase(self, phase: Phase) -> None:
         """Prepare for a phase; runs before its optimiser is made, again after a resume."""
@@ -163,6 +176,10 @@ class Method:
     def parameters_added(self, network: Network) -> int:
         """Parameters needed for prediction beyond the network: one backbone, a head per task."""
         return 0
+
+    def exemplars(self) -> tuple[int, int]:
+        """Number and bytes of the training images, labels and outputs that are kept."""
+        return 0, 0
 
     def state_dict(self) -> State:
         """Everything carried from one step or phase to another."""

@@ -60,7 +60,7 @@ def _palette(classes: int) -> Pixels:
     """Colours far apart for neighbouring classes; grey for everything beyond them."""
     from matplotlib import colormaps
 
-    chosen = [each for k, each in enumerate(colormaps["tab20"].colors) if k // 2 != _TAB20_GREYS]
+    chosen = [colormaps["tab20"](k)[:3] for k in range(20) if k // 2 != _TAB20_GREYS]
     colours = np.full((256, 3), GREY, np.uint8)
     colours[:classes] = [np.multiply(chosen[k * 7 % len(chosen)], 255) for k in range(classes)]
     return colours

@@ -36,7 +36,15 @@ class RunConfig(BaseModel):
     split: Split
     dataset: dict[str, Any]
     recipe: Recipe
+    backbones: tuple[str, ...] = ()
+    """Backbone of each phase, over and over; none: the recipe's."""
     seed: int
+
+    def backbone(self, phase: int) -> str:
+        """The backbone of a phase, counted from 1."""
+        if not self.backbones:
+            return self.recipe.backbone
+        return self.backbones[(phase - 1) % len(self.backbones)]
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class Plan:
         """Readable, and different whenever something that changes numbers is."""
         told = self.config.model_dump(mode="json")
         told["recipe"].pop("about")
+        if not told["backbones"]:
+            told.pop("backbones")  # as the ids were before there was a choice
         mark = digest([PROTOCOL_VERSION, fingerprint, told])[:10]
         return f"{self.config.method}-{self.config.sequence}-seed{self.config.seed}-{mark}"
 
@@ -70,7 +80,8 @@ def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str]
     chosen, found = find_method(method), find_sequence(sequence)
     content: dict[str, Any] = {
         "recipe": find_recipe(found, recipe).model_dump(),
-        "dataset": copy.deepcopy(found.family.dataset), "split": found.family.split}
+        "dataset": copy.deepcopy(found.family.dataset), "split": found.family.split,
+        "backbones": list(found.family.backbones)}
     changed = override(content, settings, "--set", closed=True)
     if not isinstance(content["recipe"], dict) or not isinstance(content["dataset"], dict):
         raise RequestError("--set recipe.KEY=VALUE or dataset.KEY=VALUE, not the whole block")
@@ -85,7 +96,7 @@ def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str]
         "method": chosen.name, "method_config": method_config.model_dump(mode="json"),
         "plug_in": plug_in_digest(method), "sequence": found.name, "tasks": found.tasks,
         "split": content["split"], "dataset": dataset.model_dump(mode="json"),
-        "recipe": training, "seed": seed}, "--set")
+        "recipe": training, "backbones": content["backbones"], "seed": seed}, "--set")
     return Plan(config, chosen, dataset, found)
 
 

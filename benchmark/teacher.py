@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from benchmark.method import Phase, State, Step, own_images
 from benchmark.model.network import Network, upsample
+from benchmark.snapshot import Snapshot
 from benchmark.tasks import Task
 
 
@@ -22,28 +22,23 @@ class Teacher:
     """
 
     def __init__(self) -> None:
-        self._weights: dict[str, Tensor] = {}
+        self._past = Snapshot()
         self._network: Network | None = None
         self._cache: dict[str, Tensor] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._weights)
+        return bool(self._past)
 
     def learn(self, network: Network) -> None:
         """Remember the network as it is now (at the end of a phase)."""
-        self._weights = {name: value.detach().clone()
-                         for name, value in network.state_dict().items()}
+        self._past.take(network)
 
     def begin_phase(self, phase: Phase, cached: bool = True) -> None:
         """Make the remembered network ready to answer in this phase."""
         self._cache, self._network = {}, None
-        if not self._weights:
+        if not self._past:
             return
-        teacher = copy.deepcopy(phase.network)
-        for task in phase.tasks:
-            del teacher.heads[task.name]
-        teacher.load_state_dict(self._weights)
-        self._network = teacher.requires_grad_(False).eval()
+        self._network = self._past.build(phase.network)
         if cached and phase.fixed_images:
             self._fill_cache(phase)
 
@@ -71,7 +66,7 @@ class Teacher:
         return {name: upsample(raw, step.images.shape[-2:]) for name, raw in low.items()}
 
     def state_dict(self) -> State:
-        return dict(self._weights)
+        return self._past.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._weights = dict(state)
+        self._past.load_state_dict(state)

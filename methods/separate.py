@@ -21,6 +21,7 @@ class Separate(Method):
     summary = "trains one network per task on that task's own block"
     family = "reference"
     stores = "one backbone per task"
+    needs = ("task id",)
     kind = "bound"
 
     def __init__(self, config: Any) -> None:

@@ -17,14 +17,14 @@ LAYERS = [  # lowest first; a module imports its own layer and those below
     {"tasks", "metrics", "config", "pictures"},
     {"record"},
     {"data", "model"},
-    {"method", "teacher", "distillation", "registry"},
+    {"method", "snapshot", "teacher", "distillation", "importance", "registry"},
     {"train", "evaluate", "plan", "options", "environment", "lifelong", "previews",
      "run"},
     {"scores", "report"},
     {"cli", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-FOR_METHODS = {"method", "teacher", "distillation", "tasks", "data", "model", "seeds"}
+FOR_METHODS = {"method", "importance", "snapshot", "teacher", "distillation", "tasks", "data", "model", "seeds"}
 
 
 def imports(file):

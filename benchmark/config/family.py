@@ -42,7 +42,7 @@ class Family(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    family: str = Field(pattern=r"^[a-z][a-z0-9]*$")
+    family: str = Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
     about: str
     dataset: dict[str, Any]
     tasks: tuple[str, ...] = Field(min_length=1, description="canonical order")
@@ -50,6 +50,8 @@ class Family(BaseModel):
                                                  "images; shared: every phase sees all of them")
     recipe: str
     orders: Literal["all"] | Named | Shuffles = "all"
+    backbones: tuple[str, ...] = Field((), description="backbone of each phase, over and over; "
+                                                       "default: the recipe's in all of them")
 
     @model_validator(mode="after")
     def _consistent(self) -> Family:

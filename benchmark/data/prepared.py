@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import Field, PositiveInt
 
@@ -32,6 +32,9 @@ _LONGEST_NAME = 80
 
 class PreparedConfig(SourceConfig):
     """Options every real data set has."""
+
+    where: ClassVar[tuple[str, ...]] = ("layout",)
+    """Options that say where to read, not what: no part of a store's name or manifest."""
 
     size: tuple[PositiveInt, PositiveInt] = Field(
         description="height and width in pixels; images and labels are resized to it")
@@ -138,7 +141,7 @@ def store_folder(root: Path, config: Any) -> Path:
     height, width = config.size
     usual = type(config)().model_dump(mode="json")
     told = {key: value for key, value in config.model_dump(mode="json").items()
-            if key not in ("name", "size", "layout") and value != usual[key]}
+            if key not in ("name", "size", *config.where) and value != usual[key]}
     name = "_".join([config.name, f"{height}x{width}", *(f"{k}-{v}" for k, v in told.items())])
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
     if len(plain) > _LONGEST_NAME or plain != name:
@@ -161,7 +164,8 @@ def open_version(source: PreparedSource, config: Any, folder: Path) -> Store:
 def _make(source: PreparedSource, config: Any, reading: Reading, found: Found, folder: Path,
           workers: int | None = None) -> Store:
     # Nothing that differs between machines may enter the manifest: no root, no times.
-    told = {"layout": found.layout.name, "options": config.model_dump(mode="json"),
+    told = {"layout": found.layout.name,
+            "options": config.model_dump(mode="json", exclude=set(config.where)),
             "files": _files_digest(reading), **reading.facts}
     key = digest([source.VERSION, told, _files_digest(reading, times=True)])[:16]
     try:

@@ -1,0 +1,51 @@
+"""A network as it was: architecture and weights, whatever the live network has become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from benchmark.model.network import Network
+from benchmark.tasks import Task
+
+
+class Snapshot:
+    """Weights and the little that is needed to build the network around them again."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Tensor] = {}
+        self._backbone = ""
+        self._tasks: list[dict[str, Any]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.weights)
+
+    def take(self, network: Network) -> None:
+        """Remember the network as it is now."""
+        self.weights = {name: value.detach().clone()
+                        for name, value in network.state_dict().items()}
+        self._backbone = network.recipe.backbone
+        self._tasks = [task.model_dump() for task in network.tasks.values()]
+
+    def build(self, live: Network) -> Network:
+        """The network as it was, frozen, in eval mode, on the device of `live` and counting its
+        passes with it."""
+        recipe = live.recipe.model_copy(update={"backbone": self._backbone, "weights": "none"})
+        network = Network(recipe, live.seed).to(live.mean.device)
+        network.passes = live.passes
+        for task in self._tasks:
+            network.add_head(Task.model_validate(task))
+        network.load_state_dict(self.weights)
+        return network.requires_grad_(False).eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, as tensors and JSON values."""
+        if not self.weights:
+            return {}
+        return {"weights": dict(self.weights), "backbone": self._backbone, "tasks": self._tasks}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.weights = dict(state.get("weights", {}))
+        self._backbone, self._tasks = state.get("backbone", ""), list(state.get("tasks", []))

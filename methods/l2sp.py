@@ -1,0 +1,38 @@
+"""L2-SP: stay near the starting point (Li et al. 2018)."""
+
+import torch
+
+from benchmark.importance import Importance, Parameters, learnt
+from benchmark.method import MethodConfig, Phase, State, setting
+
+
+class L2SP(Importance):
+    """L = L_new + weight / 2 * sum_i (theta_i - theta*_i)^2 over the backbone's parameters.
+
+    theta* are the parameters of the phase before. Every parameter counts the same: what EWC and
+    its kin have to beat. The paper's pull of the heads towards zero is left to weight decay.
+    """
+
+    class Config(MethodConfig):
+        weight: float = setting(0.1, "factor of the quadratic penalty (alpha)", "paper", ge=0)
+
+    name = "l2sp"
+    summary = "pulls the backbone towards its weights of the phase before"
+    reference = "Li et al., Explicit Inductive Bias for Transfer Learning, ICML 2018"
+    stores = "old value of every backbone parameter"
+
+    def gamma(self) -> float:
+        return 0.0
+
+    def importance(self, phase: Phase) -> Parameters:
+        return _ones(learnt(phase.network))
+
+    def state_dict(self) -> State:
+        return {"anchor": dict(self.anchor)}
+
+    def load_state_dict(self, state: State) -> None:
+        self.anchor, self.omega = dict(state["anchor"]), _ones(state["anchor"])
+
+
+def _ones(parameters: Parameters) -> Parameters:
+    return {name: torch.ones_like(value) for name, value in parameters.items()}

@@ -1,0 +1,39 @@
+"""MAS: Memory Aware Synapses (Aljundi et al. 2018), for maps of any kind."""
+
+import torch
+
+from benchmark.importance import Importance, Parameters, mean_one
+from benchmark.method import MethodConfig, Phase, own_images, setting
+
+
+class MAS(Importance):
+    """L = L_new + weight / 2 * sum_i Omega_i (theta_i - theta*_i)^2 over the backbone's parameters.
+
+    Omega_i is the mean over images of |d S / d theta_i|, S the mean over pixels of the squared
+    norm of the raw output: no labels are needed. Raw outputs, since a unit vector's norm never
+    changes (ours; the paper has classifiers). It is divided by its mean, so that tasks of
+    different units add up.
+    """
+
+    class Config(MethodConfig):
+        weight: float = setting(100.0, "factor of the quadratic penalty (lambda)", "ours", ge=0)
+        gamma: float = setting(1.0, "decay of the older tasks' importance", "paper", ge=0, le=1)
+
+    name = "mas"
+    summary = "holds parameters back by how much they move the outputs"
+    reference = "Aljundi et al., Memory Aware Synapses, ECCV 2018"
+
+    def gamma(self) -> float:
+        return float(self.config.gamma)
+
+    def importance(self, phase: Phase) -> Parameters:
+        parameters = {name: value for name, value in phase.network.backbone.named_parameters()
+                      if value.requires_grad}
+        sums = {name: torch.zeros_like(value) for name, value in parameters.items()}
+        for step in own_images(phase, size=1):
+            for task in phase.tasks:
+                size = step.output(task).square().sum(1).mean()
+                gradients = torch.autograd.grad(size, list(parameters.values()), retain_graph=True)
+                for total, gradient in zip(sums.values(), gradients, strict=True):
+                    total += gradient.abs()
+        return mean_one(sums)

@@ -1,0 +1,69 @@
+"""SI: Synaptic Intelligence (Zenke et al. 2017)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.importance import Importance, Parameters, learnt, mean_one
+from benchmark.method import MethodConfig, Phase, State, Step, setting
+from benchmark.model.network import Network
+
+
+class SI(Importance):
+    """L = L_new + weight / 2 * sum_i Omega_i (theta_i - theta*_i)^2 over the backbone's parameters.
+
+    Each step adds to w_i the new task's gradient times the way the parameter went; at the end of a
+    phase Omega_i grows by max(w_i, 0) / ((theta_i - theta*_i)^2 + damping), theta* the parameters
+    at its beginning. The way is the optimiser's, so any optimiser will do. The growth is divided
+    by its mean (ours), so that tasks of different units add up; negative w is clamped, as usual.
+    """
+
+    class Config(MethodConfig):
+        weight: float = setting(100.0, "factor of the quadratic penalty (2 c)", "ours", ge=0)
+        damping: float = setting(1e-3, "xi, keeps parameters that hardly moved from exploding",
+                                 "paper", gt=0)
+
+    name = "si"
+    summary = "holds parameters back by what they did for the loss while learning"
+    reference = "Zenke et al., Continual Learning Through Synaptic Intelligence, ICML 2017"
+    stores = "importance, old value and path of every backbone parameter"
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._path: Parameters = {}
+        self._start: Parameters = {}
+
+    def leave_network(self, network: Network) -> None:
+        super().leave_network(network)
+        self._path, self._start = {}, {}
+
+    def begin_phase(self, phase: Phase) -> None:
+        if self.config.weight:
+            self._start = {name: value.clone() for name, value in learnt(phase.network).items()}
+            self._path = {name: torch.zeros_like(value) for name, value in self._start.items()}
+
+    def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
+        for name, parameter in step.network.backbone.named_parameters():
+            if name not in self._path or parameter.grad is None:
+                continue
+            old, gradient = before[f"backbone.{name}"], parameter.grad
+            if (omega := self.omega.get(name)) is not None:  # without the penalty's own gradient
+                gradient = gradient - self.config.weight * omega * (old - self.anchor[name])
+            self._path[name] += gradient * (old - parameter)
+
+    def importance(self, phase: Phase) -> Parameters:
+        ways = learnt(phase.network)
+        found = {name: path.clamp(min=0) / ((ways[name] - self._start[name]).square()
+                                            + self.config.damping)
+                 for name, path in self._path.items()}
+        self._path, self._start = {}, {}
+        return mean_one(found)
+
+    def state_dict(self) -> State:
+        return super().state_dict() | {"path": dict(self._path), "start": dict(self._start)}
+
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
+        self._path, self._start = dict(state["path"]), dict(state["start"])
