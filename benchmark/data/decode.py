@@ -9,6 +9,7 @@ import io
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,23 @@ Size = tuple[int, int]
 _UNMAPPED = VOID - 1
 """Marks file values without a class; a task has at most VOID - 1 classes, so it is free."""
 
+_HEADERS = Lock()
+"""Held while an npy file is opened: numpy parses headers with `ast`, which fails at times when
+several threads do so (Python before 3.11.8, gh-106905)."""
+
 _ORIENTATION = 0x0112
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE = 0, 2, 3
 _COLOURS = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", 4: "grey+alpha", 6: "RGB+alpha"}
+
+
+class FormError(DataError):
+    """A file is whole, but its numbers have another form than was expected."""
+
+    def __init__(self, message: str, bits: int = 0) -> None:
+        super().__init__(message)
+        self.bits = bits
+        """Bits of a PNG that is as expected but for these."""
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -55,9 +69,8 @@ def read_index(path: Path) -> NDArray[np.uint8]:
     data = _bytes(path)
     bits, colour = _png_form(path, data)
     if (bits, colour) != (8, _GREY) and colour != _PALETTE:
-        raise DataError(f"{path} is a PNG of {bits}-bit {_COLOURS[colour]}, the encoding index "
-                        "needs one 8-bit channel (grey or palette) of class indices; "
-                        "wider indices go into npy files")
+        raise FormError(f"{path} is a PNG of {bits}-bit {_COLOURS[colour]}; class indices need "
+                        "one 8-bit channel (grey or palette)")
     return np.asarray(_open(path, data), dtype=np.uint8)
 
 
@@ -71,12 +84,9 @@ def read_png(path: Path, bits: int, channels: int) -> NDArray[Any]:
     found, colour = _png_form(path, data)
     wanted = _GREY if channels == 1 else _RGB
     if (found, colour) != (bits, wanted):
-        other = colour == wanted and found in (8, 16)
-        hint = (f"write encoding: png{found}, with the scale that goes with it" if other
-                else f"save it as {bits}-bit {_COLOURS[wanted]}, or use npy files")
-        raise DataError(f"{path} is a PNG of {found}-bit {_COLOURS[colour]}, the encoding "
-                        f"png{bits} with {channels} channel{'s'[:channels - 1]} needs {bits}-bit "
-                        f"{_COLOURS[wanted]}; {hint}")
+        raise FormError(f"{path} is a PNG of {found}-bit {_COLOURS[colour]}, it must be {bits}-bit "
+                        f"{_COLOURS[wanted]}",
+                        found if colour == wanted and found in (8, 16) else 0)
     array = np.asarray(_open(path, data))
     if channels == 1:
         return array.astype(np.uint8 if bits == 8 else np.uint16)[None]
@@ -92,7 +102,8 @@ def read_npy(path: Path, channels: int | None = None,
     """
     try:
         # A memory map also checks the size of the file before a single byte is allocated.
-        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        with _HEADERS:
+            array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, EOFError, SyntaxError) as error:
@@ -100,7 +111,7 @@ def read_npy(path: Path, channels: int | None = None,
                         "write it with numpy.save") from None
     kinds, names = ("iub", "whole numbers") if channels is None else ("iuf", "real numbers")
     if array.dtype.kind not in kinds:
-        raise DataError(f"{path} holds {array.dtype}, its task needs {names}; "
+        raise FormError(f"{path} holds {array.dtype}, its task needs {names}; "
                         "convert it with array.astype")
     if channels is None or (channels == 1 and array.ndim == 2):
         wanted, fits = "[H, W]", array.ndim == 2
@@ -110,8 +121,7 @@ def read_npy(path: Path, channels: int | None = None,
         fits = array.ndim == 3 and array.shape[0 if channels_first else 2] == channels
         array = array if channels_first or not fits else array.transpose(2, 0, 1)
     if not fits or array.size == 0:
-        raise DataError(f"{path} has shape {list(array.shape)}, its task needs {wanted}; see "
-                        "the options channels and channels_first")
+        raise FormError(f"{path} has shape {list(array.shape)}, its task needs {wanted}")
     return array
 
 
@@ -140,9 +150,8 @@ def to_classes(path: Path, raw: NDArray[Any], classes: Mapping[int, int]) -> NDA
         row, column = np.unravel_index(int(unmapped.argmax()), raw.shape)
         values = sorted(classes)
         listed = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
-        raise DataError(f"{path} has the value {int(raw[row, column])} at row {row}, column "
-                        f"{column}, which is no class; allowed are {listed}: add it to values "
-                        "or to void")
+        raise FormError(f"{path} has the value {int(raw[row, column])} at row {row}, column "
+                        f"{column}, which is no class; allowed are {listed}")
     return result
 
 
@@ -176,9 +185,8 @@ def to_directions(path: Path, raw: NDArray[Any], scale: float = 1.0, offset: flo
     if len(invalid):
         valid &= (raw != np.reshape(invalid, (3, 1, 1))).any(axis=0)
     if valid.any() and not 0.5 < (median := float(np.median(length[valid]))) < 2.0:
-        raise DataError(f"{path}: the vectors have a median length of {median:.3g}, directions "
-                        "have 1; check scale and offset (8-bit colours: scale 0.0078431373, "
-                        "offset -1)")
+        raise FormError(f"{path}: the vectors have a median length of {median:.3g}, directions "
+                        "have 1")
     return np.where(valid, vectors / np.where(valid, length, 1.0), 0.0).astype(np.float32)
 
 
@@ -197,6 +205,8 @@ def resize_label(label: NDArray[Any], size: Size) -> NDArray[Any]:
     Every kind of target alike: nothing is blended, so each value left is one of the file's, no
     depth appears between two surfaces, and what is invalid stays apart from what is not.
     """
+    if label.shape[-2:] == size:
+        return label
     rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new)
                      for new, old in zip(size, label.shape[-2:], strict=True))
     return label[..., rows[:, None], columns]

@@ -118,6 +118,24 @@ class LabelFiles(BaseModel):
 
         Raises `DataError` when the file cannot be read or does not fit.
         """
+        try:
+            return self._read(path, image, size)
+        except decode.FormError as error:
+            raise DataError(f"{error}; {self._mend(error)}") from None
+
+    def _mend(self, error: decode.FormError) -> str:
+        """What to write in the description for files of another form."""
+        if error.bits:
+            return f"write encoding: png{error.bits}, with the scale that goes with it"
+        if "is no class" in str(error):
+            return "add it to values or to void"
+        if self.kind == "direction" and "median length" in str(error):
+            return "check scale and offset (8-bit colours: scale 0.0078431373, offset -1)"
+        if self.encoding == "npy":
+            return "see the options channels and channels_first"
+        return "save it so, or use npy files"
+
+    def _read(self, path: Path, image: Path, size: decode.Size) -> NDArray[Any]:
         raw = self._read_values(path)
         decode.check_size(path, raw, image, size)
         if self.kind in ("segmentation", "binary"):

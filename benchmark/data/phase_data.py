@@ -13,7 +13,7 @@ from benchmark.data.augment import augment
 from benchmark.data.blocks import Block
 from benchmark.data.columns import Columns, Holding, pixels
 from benchmark.data.store import IMAGE, Store
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, RunError
 from benchmark.seeds import derive
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import kind_of
@@ -43,7 +43,7 @@ class PhaseData:
         self._check_crop(store.array("train", IMAGE).shape[-2:])
         self._kinds = {name: kind_of(tasks[name]) for name in block.tasks}
         self._labelled = block.labelled
-        self._columns = Columns(store, "train", device, holding)
+        self._columns: Columns | None = Columns(store, "train", device, holding)
         self._columns.add(IMAGE, block.images)
         for name in block.tasks:
             start, stop = block.labelled[name]
@@ -58,9 +58,20 @@ class PhaseData:
                                "(height, width): choose a crop inside them")
 
     def _any_valid(self, task: str) -> bool:
-        parts = torch.arange(self._columns.count(task)).split(_CHECKED_AT_ONCE)
+        columns = self._open()
+        parts = torch.arange(columns.count(task)).split(_CHECKED_AT_ONCE)
         return any(bool(self._kinds[task].valid(found[task]).any())
-                   for found in self._columns.feed([{task: part} for part in parts]))
+                   for found in columns.feed([{task: part} for part in parts]))
+
+    def close(self) -> None:
+        """The phase is over: from now on its images are old data, and nobody gets them."""
+        self._columns = None
+
+    def _open(self) -> Columns:
+        if self._columns is None:
+            raise RunError("a method asked for the images of an earlier phase; what it needs of "
+                           "them later it must keep in its state")
+        return self._columns
 
     def __len__(self) -> int:
         return self._count
@@ -102,8 +113,8 @@ class PhaseData:
         yield from self._batches(list(torch.arange(len(self)).split(size)), None)
 
     def _batches(self, plan: list[Tensor], generator: torch.Generator | None) -> Iterator[Batch]:
-        for positions, found in zip(plan, self._columns.feed([self._request(each)
-                                                              for each in plan]), strict=True):
+        arriving = self._open().feed([self._request(each) for each in plan])
+        for positions, found in zip(plan, arriving, strict=True):
             images = pixels(found.pop(IMAGE))
             targets = {name: self._only_labelled(name, target, positions)
                        for name, target in found.items()}

@@ -74,7 +74,8 @@ def open_prepared(source: PreparedSource, config: Any, places: Places) -> Store:
     if places.data_root is None:
         raise _nothing_found(source, config, [folder])
     tried = [root, *(root / name for name in source.FOLDERS)]
-    copies = [found for path in tried if path.is_dir() for found in find_layouts(source, path)]
+    there = {path.resolve(): path for path in reversed(tried) if path.is_dir()}
+    copies = [found for path in reversed(there.values()) for found in find_layouts(source, path)]
     if not copies:
         raise _nothing_found(source, config, [folder, *tried])
     found = choose(copies, config)

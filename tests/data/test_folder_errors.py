@@ -74,8 +74,8 @@ def test_content_that_does_not_fit(small: Any, case: str) -> None:
 
 
 @pytest.mark.parametrize(("options", "allowed"), [
-    ({"classes": 3}, "0, 1, 2:"), ({"classes": 2, "values": {0: 0, 255: 1}}, "0, 255:"),
-    ({"classes": 2, "values": {0: 0}, "void": 2}, "0, 2:")])
+    ({"classes": 3}, "0, 1, 2;"), ({"classes": 2, "values": {0: 0, 255: 1}}, "0, 255;"),
+    ({"classes": 2, "values": {0: 0}, "void": 2}, "0, 2;")])
 @pytest.mark.parametrize("files", ["png", "npy"])
 def test_values_without_a_class(small: Any, options: Any, allowed: str, files: str) -> None:
     wrong = np.zeros((4, 6), np.uint8 if files == "png" else np.int16)
