@@ -34,7 +34,7 @@ class Interrupted(LhlbenchError):
 
 def unknown(what: str, name: str, known: Iterable[str]) -> RequestError:
     """A `RequestError` for a name that does not exist, with the nearest names suggested."""
-    names = sorted(known)
+    names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         hint = f"Did you mean {' or '.join(near)}?"

@@ -61,7 +61,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path} is a {image.mode} image; save it as RGB")
     if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
         raise DataError(f"{path} has transparent pixels; save it as RGB without alpha")
-    return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
+    return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
 
 
 def read_index(path: Path) -> NDArray[np.uint8]:
