@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import resource
 import subprocess
@@ -29,6 +30,7 @@ def make_fabric(device: str, precision: Literal["fp32", "bf16"]) -> Fabric:
     cuda = torch.cuda.is_available()
     if device == "cuda" and not cuda:
         raise RequestError("--device cuda: torch sees no CUDA device here; see lhlbench doctor")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it names the precision
     return Fabric(accelerator="cuda" if cuda and device != "cpu" else "cpu", devices=1,
                   precision="bf16-mixed" if precision == "bf16" else "32-true")
 

@@ -78,7 +78,7 @@ class LifelongRun:
 
     def all_phases(self) -> Record:
         """Train and evaluate every phase that is not done yet; write and return the record."""
-        config = yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False)
+        config = yaml.safe_dump(self.config.told(), sort_keys=False)
         write_text(self.folder / CONFIG_FILE, config)
         self._restore_boundary()
         for number in range(len(self.done) + 1, len(self.blocks) + 1):
@@ -126,9 +126,10 @@ class LifelongRun:
         new = tuple(self.tasks[name] for name in block.tasks)
         phase = Phase(number, new, old, self.network, data, changed)
         self.network.passes.forward = self.network.passes.backward = 0
+        begin = time.perf_counter()
         self.method.begin_phase(phase)
         return PhaseTrainer(phase, self.method, self.recipe, self.config.seed, self.fabric,
-                            self.watcher.step)
+                            self.watcher.step, seconds=time.perf_counter() - begin)
 
     def _add_heads(self, block: Block) -> None:
         for name in block.tasks:
@@ -139,6 +140,7 @@ class LifelongRun:
         begin = time.perf_counter()
         self.method.end_phase(trainer.phase)
         trainer.seconds += time.perf_counter() - begin
+        trainer.phase.data.close()
         passes = self.network.passes
         forwards, backwards = passes.forward, passes.backward
         begin = time.perf_counter()
@@ -262,7 +264,7 @@ class LifelongRun:
             cost=Cost(parameters=learnt + added, parameters_added=added,
                       carried_bytes=self.carried_bytes, exemplars=self.exemplars[0],
                       exemplar_bytes=self.exemplars[1]),
-            config=self.config.model_dump(mode="json"),
+            config=self.config.told(),
             environment=environment(self.fabric, self.recipe.precision, self.options.command))
 
 

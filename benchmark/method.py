@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -104,6 +105,19 @@ class Step:
         """Backbone features [B, C, h, w], shared by all heads."""
         return self.network.gather(self.stages, self.images.shape[-2:])
 
+    def beside(self, images: Tensor) -> Tensor:
+        """Features [b, C, h, w] of other images [b, 3, H', W'], such as exemplars.
+
+        Asked for before anything of the batch itself, images of its size go through the backbone
+        together with it: one pass, one batch of batch norm. Otherwise they go alone.
+        """
+        if images.shape[-2:] != self.images.shape[-2:] or "stages" in vars(self):
+            return self.network.encode(images)
+        own = len(self.images)
+        stages = self.network.stages(torch.cat([self.images, images]))
+        self.stages = [stage[:own] for stage in stages]
+        return self.network.gather([stage[own:] for stage in stages], images.shape[-2:])
+
     def output(self, task: Task) -> Tensor:
         """Raw output [B, channels, H, W] of a task at image size."""
         if task.name not in self._outputs:
@@ -133,6 +147,8 @@ class Method:
     kind: ClassVar[Literal["lifelong", "bound"]] = "lifelong"
     zero: ClassVar[Mapping[str, Any]] = {}
     """Settings that take the method's strength away."""
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """Settings that tuning tries, and their values."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
 
     def __init__(self, config: Any) -> None:

@@ -10,7 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from benchmark import PROTOCOL_VERSION
-from benchmark.config.family import Sequence, Split, find_recipe, find_sequence
+from benchmark.config.family import (
+    Sequence,
+    Split,
+    find_recipe,
+    find_sequence,
+    find_tuned,
+)
 from benchmark.config.overrides import override
 from benchmark.config.recipe import Recipe
 from benchmark.config.yaml_file import validate
@@ -38,7 +44,16 @@ class RunConfig(BaseModel):
     recipe: Recipe
     backbones: tuple[str, ...] = ()
     """Backbone of each phase, over and over; none: the recipe's."""
+    held_out: float = 0.0
+    """Share of the training images that is evaluated on, instead of the evaluation images."""
     seed: int
+
+    def told(self) -> dict[str, Any]:
+        """As JSON values; without choices that were added later and not made, so that records and
+        run ids of before stay what they were."""
+        told = self.model_dump(mode="json")
+        return {key: value for key, value in told.items()
+                if value or key not in ("backbones", "held_out")}
 
     def backbone(self, phase: int) -> str:
         """The backbone of a phase, counted from 1."""
@@ -58,10 +73,8 @@ class Plan:
 
     def run_id(self, fingerprint: str) -> str:
         """Readable, and different whenever something that changes numbers is."""
-        told = self.config.model_dump(mode="json")
+        told = self.config.told()
         told["recipe"].pop("about")
-        if not told["backbones"]:
-            told.pop("backbones")  # as the ids were before there was a choice
         mark = digest([PROTOCOL_VERSION, fingerprint, told])[:10]
         return f"{self.config.method}-{self.config.sequence}-seed{self.config.seed}-{mark}"
 
@@ -70,10 +83,12 @@ class Plan:
 
 
 def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str] = (),
-              method_settings: Iterable[str] = (), recipe: str | None = None) -> Plan:
+              method_settings: Iterable[str] = (), recipe: str | None = None,
+              tuned: bool = False) -> Plan:
     """Resolve a request: command line over family file over defaults.
 
-    `recipe` names another recipe than the family's; `settings` are `recipe.epochs=5`-like,
+    `recipe` names another recipe than the family's; with `tuned`, the method's settings are those
+    tuned for the family instead of its defaults; `settings` are `recipe.epochs=5`-like,
     `method_settings` `weight=3`-like strings. Raises `RequestError` for unknown names and keys
     (nearest ones suggested) and values out of range.
     """
@@ -81,14 +96,14 @@ def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str]
     content: dict[str, Any] = {
         "recipe": find_recipe(found, recipe).model_dump(),
         "dataset": copy.deepcopy(found.family.dataset), "split": found.family.split,
-        "backbones": list(found.family.backbones)}
+        "backbones": list(found.family.backbones), "held_out": found.family.held_out}
     changed = override(content, settings, "--set", closed=True)
     if not isinstance(content["recipe"], dict) or not isinstance(content["dataset"], dict):
         raise RequestError("--set recipe.KEY=VALUE or dataset.KEY=VALUE, not the whole block")
     where = f"{found.file} with --set" if changed else str(found.file)
     training = validate(Recipe, content["recipe"], f"{where}, recipe")
     dataset = source_config(content["dataset"], where)
-    own: dict[str, Any] = {}
+    own: dict[str, Any] = dict(find_tuned(found, chosen.name)) if tuned else {}
     override(own, method_settings, "--method-set")
     method_config = validate(chosen.Config, own, f"--method-set ({chosen.name})")
     _check_tasks(found, dataset)
@@ -96,7 +111,8 @@ def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str]
         "method": chosen.name, "method_config": method_config.model_dump(mode="json"),
         "plug_in": plug_in_digest(method), "sequence": found.name, "tasks": found.tasks,
         "split": content["split"], "dataset": dataset.model_dump(mode="json"),
-        "recipe": training, "backbones": content["backbones"], "seed": seed}, "--set")
+        "recipe": training, "backbones": content["backbones"],
+        "held_out": content["held_out"], "seed": seed}, "--set")
     return Plan(config, chosen, dataset, found)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
+from benchmark.data.held_out import HeldOut
 from benchmark.data.source import Places
 from benchmark.data.sources import find_source
 from benchmark.data.store import Store
@@ -41,6 +42,8 @@ def execute(plan: Plan, options: Options, watcher: Watcher | None = None) -> Out
     leaves a record with status "failed" and the reason.
     """
     store = open_store(plan, options.places)
+    if plan.config.held_out:
+        store = HeldOut(store, plan.config.held_out)
     folder = options.runs / plan.run_id(store.fingerprint)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from torch import Tensor
@@ -21,12 +22,15 @@ class Snapshot:
     def __bool__(self) -> bool:
         return bool(self.weights)
 
-    def take(self, network: Network) -> None:
-        """Remember the network as it is now."""
+    def take(self, network: Network, tasks: Container[str] | None = None) -> None:
+        """Remember the network as it is now, with the heads of `tasks` (all of them by default)."""
+        kept = [name for name in network.tasks if tasks is None or name in tasks]
+        others = tuple(f"heads.{name}." for name in network.tasks.keys() - kept)
         self.weights = {name: value.detach().clone()
-                        for name, value in network.state_dict().items()}
+                        for name, value in network.state_dict().items()
+                        if not name.startswith(others)}
         self._backbone = network.recipe.backbone
-        self._tasks = [task.model_dump() for task in network.tasks.values()]
+        self._tasks = [network.tasks[name].model_dump() for name in kept]
 
     def build(self, live: Network) -> Network:
         """The network as it was, frozen, in eval mode, on the device of `live` and counting its

@@ -24,6 +24,7 @@ class EWC(Importance):
     name = "ewc"
     summary = "holds parameters back by their importance for old tasks"
     reference = "Kirkpatrick et al. 2017; Schwarz et al. 2018 (online)"
+    grid = {"weight": [1.0, 10.0, 100.0, 1000.0, 10000.0]}
 
     def gamma(self) -> float:
         return float(self.config.gamma)

@@ -19,6 +19,7 @@ class L2SP(Importance):
     name = "l2sp"
     summary = "pulls the backbone towards its weights of the phase before"
     reference = "Li et al., Explicit Inductive Bias for Transfer Learning, ICML 2018"
+    grid = {"weight": [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]}
     stores = "old value of every backbone parameter"
 
     def gamma(self) -> float:

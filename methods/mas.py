@@ -22,6 +22,7 @@ class MAS(Importance):
     name = "mas"
     summary = "holds parameters back by how much they move the outputs"
     reference = "Aljundi et al., Memory Aware Synapses, ECCV 2018"
+    grid = {"weight": [1.0, 10.0, 100.0, 1000.0, 10000.0]}
 
     def gamma(self) -> float:
         return float(self.config.gamma)

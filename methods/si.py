@@ -28,6 +28,7 @@ class SI(Importance):
     name = "si"
     summary = "holds parameters back by what they did for the loss while learning"
     reference = "Zenke et al., Continual Learning Through Synaptic Intelligence, ICML 2017"
+    grid = {"weight": [1.0, 10.0, 100.0, 1000.0, 10000.0]}
     stores = "importance, old value and path of every backbone parameter"
 
     def __init__(self, config: Any) -> None:

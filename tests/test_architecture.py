@@ -17,14 +17,14 @@ LAYERS = [  # lowest first; a module imports its own layer and those below
     {"tasks", "metrics", "config", "pictures"},
     {"record"},
     {"data", "model"},
-    {"method", "snapshot", "teacher", "distillation", "importance", "registry"},
+    {"method", "snapshot", "teacher", "distillation", "importance", "isolation", "merging", "projection", "running_average", "hybrid", "buffer", "replay", "registry"},
     {"train", "evaluate", "plan", "options", "environment", "lifelong", "previews",
-     "run"},
-    {"scores", "report"},
+     "run", "tutor", "joint_distillation"},
+    {"scores", "report", "conformance", "tuning"},
     {"cli", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-FOR_METHODS = {"method", "importance", "snapshot", "teacher", "distillation", "tasks", "data", "model", "seeds"}
+FOR_METHODS = {"method", "importance", "isolation", "merging", "snapshot", "teacher", "distillation", "projection", "running_average", "hybrid", "buffer", "replay", "tutor", "joint_distillation", "tasks", "data", "model", "seeds"}
 
 
 def imports(file):

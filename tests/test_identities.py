@@ -1,100 +1,15 @@
-"""What must hold for every method, bit for bit on CPU."""
+"""Identities between methods, bit for bit on CPU; what each must keep is in test_conformance."""
 
 from __future__ import annotations
 
 import contextlib
 
-import numpy as np
 import pytest
 import torch
 
 from benchmark.lifelong import BOUNDARY_FILE
 from benchmark.options import Stopped
-from benchmark.record import load_statistics
-from benchmark.registry import find_method, method_names
 from benchmark.train import checkpoint
-
-LIFELONG = [name for name in method_names() if find_method(name).kind == "lifelong"]
-ALL_KINDS = ("rooms5_s1", ["dataset.train=20"])
-
-
-def numbers(outcome):
-    """Everything measured, and the final weights."""
-    weights = checkpoint.load(outcome.folder / BOUNDARY_FILE)["network"]
-    return outcome.record.matrix, weights, load_statistics(outcome.folder)
-
-
-def assert_equal(one, other):
-    (matrix, weights, statistics), (matrix2, weights2, statistics2) = numbers(one), numbers(other)
-    assert matrix == matrix2
-    assert weights.keys() == weights2.keys()
-    assert all(torch.equal(value, weights2[name]) for name, value in weights.items())
-    assert statistics.keys() == statistics2.keys()
-    for key, fields in statistics.items():
-        for name, value in fields.items():
-            np.testing.assert_array_equal(value, statistics2[key][name])
-
-
-@pytest.fixture(scope="module")
-def finetuned(tmp_path_factory, cache):
-    """One finetune run that several tests compare with."""
-    from benchmark.data.source import Places
-    from benchmark.options import Options
-    from benchmark.run import execute
-    from tiny import tiny_plan
-
-    def run(sequence, settings=()):
-        runs = tmp_path_factory.getbasetemp() / "finetuned"
-        options = Options(runs=runs, places=Places(cache), device="cpu")
-        return execute(tiny_plan("finetune", sequence, settings=settings), options)
-
-    return run
-
-
-@pytest.mark.parametrize("name", [name for name in LIFELONG if find_method(name).zero])
-def test_zero_strength_is_finetune(name, tiny, finetuned):
-    sequence, settings = ALL_KINDS
-    off = [f"{key}={value}" for key, value in find_method(name).zero.items()]
-    assert_equal(tiny(name, sequence, settings=settings, method_settings=off),
-                 finetuned(sequence, settings))
-
-
-@pytest.mark.parametrize("name", [name for name in LIFELONG if name != "finetune"])
-def test_full_strength_is_not_finetune(name, tiny, finetuned):
-    """The identity above would hold for a method that does nothing at all."""
-    assert numbers(tiny(name))[0] != numbers(finetuned("rooms_s1"))[0]
-
-
-@pytest.mark.parametrize("name", method_names())
-def test_same_seed_same_numbers_other_seed_others(name, tiny, tmp_path):
-    first = tiny(name, "rooms_s2")
-    assert_equal(first, tiny(name, "rooms_s2", runs=tmp_path / "again"))
-    assert tiny(name, "rooms_s2", seed=1).record.matrix != first.record.matrix
-
-
-@pytest.mark.parametrize("name", method_names())
-def test_resumed_anywhere_equals_uninterrupted(name, tiny, tmp_path):
-    whole = tiny(name, runs=tmp_path / "whole", checkpoint_seconds=0)
-    stops = []
-
-    def once_everywhere(phase, epoch):
-        stops.append((phase, epoch))
-        return stops.count((phase, epoch)) == 1
-
-    for _ in range(20):
-        try:
-            resumed = tiny(name, runs=tmp_path / "parts", checkpoint_seconds=0,
-                           stop_when=once_everywhere)
-            break
-        except Stopped:
-            torch.rand(3)  # nothing of the stopped process may matter, its generators included
-    phases = len(whole.record.phases)
-    assert set(stops) == {(p, e) for p in range(1, phases + 1) for e in (0, 1)}
-    assert_equal(resumed, whole)
-    logs = [(out.folder / "log.jsonl").read_text().splitlines() for out in (whole, resumed)]
-    assert len(logs[0]) == len(logs[1]) == 2 * phases
-    assert [info.steps for info in resumed.record.phases] == [
-        info.steps for info in whole.record.phases]
 
 
 def test_separate_is_the_first_phase_of_any_method(tiny):

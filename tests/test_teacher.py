@@ -62,7 +62,7 @@ def test_teacher_answers_as_the_old_network_in_eval_mode(cached, settings, secon
 def test_cached_teacher_runs_no_network_in_a_step(second_phase, monkeypatch):
     phase, teacher, _ = second_phase()
     teacher.begin_phase(phase)
-    monkeypatch.setattr(Network, "encode", lambda *_: pytest.fail("the teacher ran again"))
+    monkeypatch.setattr(Network, "stages", lambda *_: pytest.fail("the teacher ran again"))
     for batch in phase.data.epoch(1):
         teacher.outputs(Step(phase, batch), phase.old_tasks)
 
@@ -71,9 +71,9 @@ def test_live_teacher_runs_the_encoder_once_for_all_heads(second_phase, monkeypa
     phase, teacher, _ = second_phase(["recipe.crop=[16,16]"])
     teacher.begin_phase(phase)
     passes = []
-    encode = Network.encode
-    monkeypatch.setattr(Network, "encode",
-                        lambda self, *args: passes.append(1) or encode(self, *args))
+    stages = Network.stages
+    monkeypatch.setattr(Network, "stages",
+                        lambda self, *args: passes.append(1) or stages(self, *args))
     batches = list(phase.data.epoch(1))
     for batch in batches:
         teacher.outputs(Step(phase, batch), phase.old_tasks)

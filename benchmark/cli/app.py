@@ -69,6 +69,8 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
         holding: Annotated[str, typer.Option(help="Data on the device (resident), read as needed "
                                              "(streamed), or auto; the numbers are the same.")
                            ] = "auto",
+        tuned: Annotated[bool, typer.Option("--tuned", help="The method's settings as tuned for "
+                                            "the family, not its defaults.")] = False,
         data_root: DataRoot = None, runs: Runs = RUNS,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Resolve and print the "
                                               "configuration, do nothing.")] = False,
@@ -79,8 +81,8 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
     from benchmark.cli.running import run_command
 
     overrides = [*(settings or ()), *([f"recipe.precision={precision}"] if precision else ())]
-    run_command(method, sequence, seed, overrides, method_settings or [], recipe, device, holding,
-                data_root, runs, dry_run, overwrite, as_json)
+    run_command(method, sequence, seed, overrides, method_settings or [], recipe, tuned, device,
+                holding, data_root, runs, dry_run, overwrite, as_json)
 
 
 @app.command()
@@ -106,12 +108,15 @@ def table(sequences: Sequences = "*",
           baseline: Annotated[str, typer.Option(help="finetune, separate or joint")] = "finetune",
           convention: Annotated[str, typer.Option(help="pixel, image or batch:N")] = "pixel",
           format: Annotated[str, typer.Option(help="rich, md, csv, latex, html or json")] = "rich",
+          costs: Annotated[bool, typer.Option("--costs", help="Delta and what methods cost: "
+                                              "memory, exemplars, parameters, passes, time.")
+                           ] = False,
           runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
     """Compare methods: metrics, Delta, forgetting, costs; missing runs are shown."""
     from benchmark.cli.results import table_command
 
-    table_command(sequences, baseline, convention, "json" if as_json else format, runs,
-                  no_published)
+    table_command(sequences, baseline, convention, "json" if as_json else format, costs,
+                  runs, no_published)
 
 
 @app.command()
@@ -140,6 +145,41 @@ def doctor(as_json: AsJson = False) -> None:
     from benchmark.cli.diagnosis import doctor_command
 
     doctor_command(as_json)
+
+
+@app.command()
+def check(method: Annotated[str, typer.Argument(help="a method's name, or its file")],
+          as_json: AsJson = False) -> None:
+    """Try on a method what every method must keep."""
+    from benchmark.cli.methods import check_command
+
+    check_command(method, as_json)
+
+
+@app.command()
+def tune(methods: Annotated[str, typer.Argument(help="names or files, with commas; finetune "
+                                                "chooses the learning rate")],
+         sequence: Annotated[str, typer.Option("--sequence")] = "rooms_tune_s1",
+         seeds: Annotated[str, typer.Option(help="such as 0,1")] = "0",
+         budget: Annotated[int, typer.Option(min=1, help="Trials of a method.")] = 6,
+         to: Annotated[Path, typer.Option("--to", help="Where results and runs are kept.")] = Path(
+             "results/tuning"),
+         device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+         data_root: DataRoot = None, as_json: AsJson = False) -> None:
+    """Choose a method's settings by the protocol that is the same for all."""
+    from benchmark.cli.tuning import tune_command
+
+    tune_command(methods, sequence, seeds, budget, to, device, data_root, as_json)
+
+
+@app.command()
+def new(what: Annotated[str, typer.Argument(help="method")],
+        name: Annotated[str, typer.Argument(help="its name")],
+        to: Annotated[Path, typer.Option("--to", help="Folder for the files.")] = Path()) -> None:
+    """Write a working method of your own to start from, with its test."""
+    from benchmark.cli.methods import new_command
+
+    new_command(what, name, to)
 
 
 @data.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +13,9 @@ from benchmark.cli.output import print_json
 from benchmark.config.family import shipped_sequences
 from benchmark.config.shipped import shipped
 from benchmark.errors import unknown
+
+if TYPE_CHECKING:
+    from benchmark.method import Method
 
 Rows = list[dict[str, Any]]
 
@@ -43,12 +46,13 @@ def ls_command(what: str, runs: Path, no_published: bool, as_json: bool) -> None
             print(f"{family[0]}: {family[1]}")
 
 
-_ONLY_JSON = {"methods": ("summary", "reference"), "sequences": ("family", "split", "recipe",
+_ONLY_JSON = {"methods": ("kind", "summary"), "sequences": ("family", "split", "recipe",
                                                                  "about")}
 """Columns too wide for a terminal; `show` tells them too."""
 
 
 _JOINS = {"sequences": " > "}
+"""Between the parts of a cell, where it is no comma."""
 
 
 def _text(value: Any, what: str) -> str:
@@ -62,8 +66,14 @@ def _methods() -> Rows:
 
     found = [find_method(name) for name in method_names()]
     return [{"method": each.name, "family": each.family, "kind": each.kind,
-             "stores": each.stores, "summary": each.summary, "reference": each.reference}
-            for each in found]
+             "stores": each.stores, "needs": list(each.needs), "defaults": _defaults(each),
+             "summary": each.summary, "reference": each.reference} for each in found]
+
+
+def _defaults(method: type[Method]) -> list[str]:
+    """Where the defaults of a method's settings come from."""
+    extras = [field.json_schema_extra for field in method.Config.model_fields.values()]
+    return sorted({str(extra["source"]) for extra in extras if isinstance(extra, dict)})
 
 
 def _sequences() -> Rows:

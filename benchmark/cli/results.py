@@ -26,13 +26,14 @@ def _collect(runs: Path, no_published: bool) -> Collection:
     return collection
 
 
-def table_command(sequences: str, baseline: str, convention: str, format: str, runs: Path,
-                  no_published: bool) -> None:
+def table_command(sequences: str, baseline: str, convention: str, format: str, costs: bool,
+                  runs: Path, no_published: bool) -> None:
     """Print comparison tables."""
     from benchmark.report.render import render
     from benchmark.report.table import build
 
-    tables = build(_collect(runs, no_published), sequences.split(","), baseline, convention)
+    tables = build(_collect(runs, no_published), sequences.split(","), baseline, convention,
+                   costs_only=costs)
     text = render(tables, format, Console())
     if text is not None:
         print(text, end="" if text.endswith("\n") else "\n")

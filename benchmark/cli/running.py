@@ -24,18 +24,19 @@ from benchmark.run import execute
 
 
 def run_command(method: str, sequence: str, seed: int, settings: list[str],
-                method_settings: list[str], recipe: str | None, device: str, holding: str,
+                method_settings: list[str], recipe: str | None, tuned: bool, device: str,
+                holding: str,
                 data_root: Path | None, runs: Path, dry_run: bool, overwrite: bool,
                 as_json: bool) -> None:
     """Resolve the request, carry it out, and print the matrix and where the record lies."""
-    plan = make_plan(method, sequence, seed, settings, method_settings, recipe)
+    plan = make_plan(method, sequence, seed, settings, method_settings, recipe, tuned)
     if holding not in get_args(Holding):
         raise unknown("--holding", holding, get_args(Holding))
     make_fabric(device, plan.config.recipe.precision)
     if data_root is not None and not data_root.is_dir():
         raise RequestError(f"--data-root {data_root} is not a folder")
     if dry_run:
-        print(yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False), end="")
+        print(yaml.safe_dump(plan.config.told(), sort_keys=False), end="")
         return
     _require_writable(runs)
     console = Console(stderr=True)

@@ -67,13 +67,15 @@ def _method(name: str, as_json: bool) -> None:
                 for key, field in fields.items()]
     told = {"method": method.name, "family": method.family, "kind": method.kind,
             "summary": method.summary, "reference": method.reference, "stores": method.stores,
+            "needs": list(method.needs), "grid": {k: list(v) for k, v in method.grid.items()},
             "about": inspect.getdoc(method) or "", "settings": settings}
     if as_json:
         print_json(told)
         return
     console = Console(highlight=False)
     console.print(f"[bold]{method.name}[/]  {method.summary}")
-    console.print(f"family {method.family}, {method.kind}; stores {method.stores}")
+    console.print(f"family {method.family}, {method.kind}; stores {method.stores}; "
+                  f"needs {', '.join(method.needs) or 'nothing'}")
     if method.reference:
         console.print(method.reference)
     console.print(f"\n{told['about']}\n", markup=False)

@@ -17,6 +17,8 @@ from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError, unknown
 
 Split = Literal["disjoint", "shared"]
+_FOLDERS = {"recipe": "recipes", "tuned": "tuned"}
+"""Folders beside the families' files."""
 
 
 class Shuffles(BaseModel):
@@ -37,6 +39,15 @@ class Named(BaseModel):
     seed: int = 0
 
 
+class Tuned(BaseModel):
+    """One file `sequences/tuned/<name>.yaml`: settings chosen by `lhlbench tune`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    about: str
+    methods: dict[str, dict[str, Any]] = Field(description="method -> its tuned settings")
+
+
 class Family(BaseModel):
     """One file `sequences/<family>.yaml`."""
 
@@ -52,6 +63,9 @@ class Family(BaseModel):
     orders: Literal["all"] | Named | Shuffles = "all"
     backbones: tuple[str, ...] = Field((), description="backbone of each phase, over and over; "
                                                        "default: the recipe's in all of them")
+    held_out: float = Field(0.0, ge=0, lt=1, description="share of the training images that is "
+                                                         "evaluated on, instead of the others")
+    tuned: str | None = Field(None, description="tuned settings of methods, a file of tuned/")
 
     @model_validator(mode="after")
     def _consistent(self) -> Family:
@@ -135,11 +149,26 @@ def find_recipe(sequence: Sequence, name: str | None = None) -> Recipe:
 
     Raises `RequestError` with the nearest names when there is none.
     """
-    wanted = name or sequence.family.recipe
-    folders = [sequence.file.parent / "recipes", shipped("sequences") / "recipes"]
-    for folder in folders:
-        if (file := folder / f"{wanted}.yaml").is_file():
-            return yaml_file.parse(Recipe, file)
-    known = [file.stem for folder in folders for file in folder.glob("*.yaml")]
-    place = "--recipe" if name else str(sequence.file)
-    raise RequestError(f"{place}: {unknown('recipe', wanted, known)}")
+    return yaml_file.parse(Recipe, _find_file(sequence, "recipe", sequence.family.recipe, name))
+
+
+def find_tuned(sequence: Sequence, method: str) -> dict[str, Any]:
+    """A method's settings as tuned for the sequence's family; none when it was not tuned.
+
+    Raises `RequestError` when the family names no tuned settings.
+    """
+    if sequence.family.tuned is None:
+        raise RequestError(f"{sequence.file} has no tuned settings (tuned: ...); leave --tuned out")
+    found = yaml_file.parse(Tuned, _find_file(sequence, "tuned", sequence.family.tuned, None))
+    return found.methods.get(method, {})
+
+
+def _find_file(sequence: Sequence, what: str, usual: str, chosen: str | None) -> Path:
+    folder, wanted = _FOLDERS[what], chosen or usual
+    folders = [sequence.file.parent / folder, shipped("sequences") / folder]
+    for place in folders:
+        if (file := place / f"{wanted}.yaml").is_file():
+            return file
+    known = [file.stem for place in folders for file in place.glob("*.yaml")]
+    origin = f"--{what}" if chosen else str(sequence.file)
+    raise RequestError(f"{origin}: {unknown(what, wanted, known)}")

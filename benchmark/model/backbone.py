@@ -17,6 +17,8 @@ from benchmark.errors import RequestError
 from benchmark.model.narrow import Narrow
 
 STRIDE = 8
+SMALLEST = 32
+"""Least height and width that a pyramid transformer takes (at stride 4 it pools keys by 8)."""
 
 _NARROW = "narrow"
 
@@ -38,8 +40,15 @@ class Backbone(nn.Module):
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """The features after every stage, finest first: [B, `widths[i]`, h_i, w_i]."""
-        found: list[Tensor] = self.body(images)
-        return found
+        size = images.shape[-2:]
+        if self.dilated or min(size) >= SMALLEST:
+            found: list[Tensor] = self.body(images)
+            return found
+        below, beside = (max(SMALLEST - length, 0) for length in size)
+        body: Any = self.body
+        padded = body(F.pad(images, (0, beside, 0, below), mode="replicate"))
+        return [stage[..., :-(-size[0] // stride), :-(-size[1] // stride)]
+                for stage, stride in zip(padded, body.feature_info.reduction(), strict=True)]
 
     def gather(self, stages: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """The features of images of `size` (H, W) from their stages."""

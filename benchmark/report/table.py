@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from benchmark.errors import RequestError, unknown
 from benchmark.metrics import Convention
 from benchmark.report.captions import caption
+from benchmark.report.costs import COLUMNS, costs
 from benchmark.report.groups import Group, Line, groups_of
 from benchmark.report.names import METRIC_NAMES
 from benchmark.report.records import Collection, Found
@@ -87,28 +88,31 @@ class Table:
 
 def build(collection: Collection, sequences: Sequence[str] | None = None,
           baseline: str = "finetune", convention: str = "pixel",
-          all_metrics: bool = False) -> list[Table]:
+          all_metrics: bool = False, costs_only: bool = False) -> list[Table]:
     """One table per sequence, and per data set and recipe where a sequence has several.
 
-    `sequences` are names or globs; columns are primary metrics unless `all_metrics`. Raises
+    `sequences` are names or globs; columns are primary metrics unless `all_metrics`, or Delta and
+    every cost with `costs_only`. Raises
     `RequestError` for an unknown baseline or convention and for patterns no run matches.
     """
     if baseline not in BASELINES:
         raise unknown("baseline", baseline, BASELINES)
     chosen = str(Convention.parse(convention))
-    return [_Builder(group, baseline, chosen, all_metrics).table()
+    return [_Builder(group, baseline, chosen, all_metrics, costs_only).table()
             for group in groups_of(collection, sequences)]
 
 
 class _Builder:
     """One table in the making: the matrices of a group, and what is to be said about them."""
 
-    def __init__(self, group: Group, baseline: str, convention: str, all_metrics: bool) -> None:
+    def __init__(self, group: Group, baseline: str, convention: str, all_metrics: bool,
+                 costs_only: bool) -> None:
         self.group, self.baseline, self.convention = group, baseline, convention
         self.notes: list[str] = []
         self.matrices = {line.label: self._matrices(line.runs) for line in group.lines}
         self.seeds = group.seeds
-        self.columns = (*self._metric_columns(all_metrics), *_score_columns(baseline))
+        metrics = [] if costs_only else self._metric_columns(all_metrics)
+        self.columns = (*metrics, *_score_columns(baseline, costs_only))
         self.reference = self._reference()
         self.holes = tuple(self._holes())
 
@@ -158,9 +162,11 @@ class _Builder:
         scores["delta"] = self._paired(matrices)
         scores["forgetting"] = [relative_forgetting(each) for each in matrices.values()]
         scores["bwt"] = [relative_bwt(each) for each in matrices.values()]
-        scores |= _costs([line.runs[seed] for seed in matrices])
-        cells = {key: _cell(values) for key, values in scores.items()}
-        cells["rank"] = self._rank(line)
+        scores |= costs([line.runs[seed] for seed in matrices])
+        shown = {column.key for column in self.columns}
+        cells = {key: _cell(values) for key, values in scores.items() if key in shown}
+        if "rank" in shown:
+            cells["rank"] = self._rank(line)
         if not line.bound:
             titles = {column.key: column.title for column in self.columns}
             self.notes += [f"{line.label}, {titles[key]}: {cell.reason}"
@@ -204,21 +210,15 @@ class _Builder:
                 yield Hole(self.baseline, seed, self.group.command(self.baseline, seed))
 
 
-def _score_columns(baseline: str) -> list[Column]:
-    return [Column("delta", f"Δ vs {baseline}", "%", True),
+def _score_columns(baseline: str, costs_only: bool) -> list[Column]:
+    gain = Column("delta", f"Δ vs {baseline}", "%", True)
+    if costs_only:
+        return [gain, *(Column(key, title, unit, None) for key, (title, unit) in COLUMNS.items())]
+    return [gain,
             Column("forgetting", "forgetting", "%", False),
             Column("bwt", "BWT", "%", True),
             Column("rank", "mean rank", "", False),
-            Column("carried", "carried", "MiB", None),
-            Column("train", "training", "s", None)]
-
-
-def _costs(runs: Sequence[Found]) -> dict[str, list[Score]]:
-    costs = [found.record.cost for found in runs]
-    return {"carried": [Score(cost.carried_bytes / 2 ** 20) if cost
-                        else Score(None, "not recorded") for cost in costs],
-            "train": [Score(sum(phase.train_seconds for phase in found.record.phases))
-                      for found in runs]}
+            *(Column(key, *COLUMNS[key], None) for key in ("carried", "train"))]
 
 
 def _cell(scores: Sequence[Score]) -> Cell:

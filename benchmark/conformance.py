@@ -1,0 +1,270 @@
+"""What every method must keep, as checks that run on anybody's method: `lhlbench check METHOD`.
+
+Each check runs the method on tiny rendered rooms and says what it found wrong, or nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.data.source import Places
+from benchmark.lifelong import BOUNDARY_FILE
+from benchmark.method import Method
+from benchmark.options import Options, Stopped
+from benchmark.plan import Plan, make_plan
+from benchmark.record import load_statistics
+from benchmark.registry import find_method
+from benchmark.run import Outcome, execute
+from benchmark.train import checkpoint
+
+TINY = ("dataset.train=24", "dataset.eval=6", "dataset.height=24", "dataset.width=32",
+        "recipe.epochs=2", "recipe.batch=4", "recipe.head_channels=8")
+_SIZE = (24, 32)
+ALL_KINDS = ("rooms5_s1", ("dataset.train=20",))
+_ONE_TASK = """\
+family: single
+about: One task.
+dataset: {name: rooms}
+tasks: [depth]
+recipe: rooms
+"""
+_TWO_TASKS = _ONE_TASK.replace("single", "pair").replace("[depth]", "[edge, normal]")
+
+
+class Broken(Exception):
+    """A method does not keep what it must; the message says what and where."""
+
+
+@dataclass
+class Bench:
+    """Runs one method on tiny sequences, below `folder`; runs asked for twice are done once."""
+
+    method: str
+    folder: Path
+    cache: Path
+    _done: dict[Any, Outcome] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> type[Method]:
+        """The method's class."""
+        return find_method(self.method)
+
+    def plan(self, sequence: str = "rooms_s1", settings: Sequence[str] = (),
+             method_settings: Sequence[str] = (), seed: int = 0, method: str = "") -> Plan:
+        """What a run would do."""
+        return make_plan(method or self.method, sequence, seed, [*TINY, *settings],
+                         method_settings)
+
+    def run(self, sequence: str = "rooms_s1", settings: Sequence[str] = (),
+            method_settings: Sequence[str] = (), seed: int = 0, method: str = "",
+            place: str = "runs") -> Outcome:
+        """A run, uninterrupted."""
+        key = (sequence, tuple(settings), tuple(method_settings), seed, method, place)
+        if key not in self._done:
+            plan = self.plan(sequence, settings, method_settings, seed, method)
+            self._done[key] = execute(plan, self.options(place))
+        return self._done[key]
+
+    def options(self, place: str, **others: Any) -> Options:
+        """How runs are carried out here."""
+        return Options(runs=self.folder / place, places=Places(self.cache), device="cpu", **others)
+
+    def family(self, text: str) -> str:
+        """A sequence of a family of one's own."""
+        name = text.split()[1]
+        path = self.folder / f"{name}.yaml"
+        path.write_text(text, encoding="utf-8")
+        return f"{path}:s1"
+
+
+def zero_is_finetune(bench: Bench) -> None:
+    """With the settings in `zero`, it equals finetune bit for bit, all task kinds."""
+    sequence, settings = ALL_KINDS
+    off = [f"{key}={_yaml(value)}" for key, value in bench.kind.zero.items()]
+    _require_equal(bench.run(sequence, settings, off), bench.run(sequence, settings,
+                                                                 method="finetune"),
+                   f"with {', '.join(off)} it is not finetune")
+
+
+def is_not_finetune(bench: Bench) -> None:
+    """As it comes, it is not finetune."""
+    if bench.run().record.matrix == bench.run(method="finetune").record.matrix:
+        raise Broken("its numbers are those of finetune: does it do anything?")
+
+
+def is_deterministic(bench: Bench) -> None:
+    """The same seed gives the same numbers, another seed others."""
+    first = bench.run("rooms_s2")
+    _require_equal(first, bench.run("rooms_s2", place="again"), "the same seed gave other numbers")
+    if bench.run("rooms_s2", seed=1).record.matrix == first.record.matrix:
+        raise Broken("another seed gave the same numbers")
+
+
+def resumes(bench: Bench) -> None:
+    """Stopped after every epoch and phase and gone on with, it equals the uninterrupted run.
+
+    The method's module is imported anew each time, so that nothing outside of `state_dict` comes
+    along.
+    """
+    whole = bench.run()
+    stops: list[tuple[int, int]] = []
+
+    def everywhere_once(phase: int, epoch: int) -> bool:
+        stops.append((phase, epoch))
+        return stops.count((phase, epoch)) == 1
+
+    for _ in range(100):
+        sys.modules.pop(bench.kind.__module__, None)
+        try:
+            resumed = execute(bench.plan(), bench.options("resumed", checkpoint_seconds=0,
+                                                          stop_when=everywhere_once))
+            break
+        except Stopped:
+            torch.rand(3)  # generators are no way to carry state either
+    _require_equal(resumed, whole, "a resumed run differs from an uninterrupted one: state is "
+                   "missing from state_dict, or begin_phase changes something twice")
+
+
+def state_is_what_is_counted(bench: Bench) -> None:
+    """The carried bytes of the record are those of the checkpoints; images are declared."""
+    most, declared = 0, bench.kind.needs
+    for phase in (1, 2):
+        plan = bench.plan()
+        options = bench.options(f"until {phase}", stop_when=lambda p, e, end=phase: p == end
+                                and e == 0)
+        try:
+            execute(plan, options)
+        except Stopped:
+            pass
+        else:
+            if bench.kind.kind == "bound":
+                return
+        (file,) = (bench.folder / f"until {phase}").glob(f"*/{BOUNDARY_FILE}")
+        state = checkpoint.load(file)["method"]
+        most = max(most, checkpoint.tensor_bytes(state))
+        if "exemplars" not in declared and any(map(_is_image, _tensors(state))):
+            raise Broken(f"its state after phase {phase} holds images of the training set's size, "
+                         "and `needs` does not say exemplars")
+    cost = bench.run().record.cost
+    if cost is None or cost.carried_bytes != most:
+        raise Broken(f"the record says {cost and cost.carried_bytes} bytes are carried, the "
+                     f"checkpoints hold {most}")
+    if ("exemplars" in declared) != bool(cost.exemplars):
+        raise Broken(f"`needs` is {declared} and {cost.exemplars} exemplars are kept")
+
+
+def keeps_to_its_own_data(bench: Bench) -> None:
+    """Nothing is asked of an earlier phase's data (they refuse), also on shared images."""
+    _require_finite(bench.run("rooms_s3", ("split=shared", "dataset.train=8")))
+
+
+def learns_every_kind(bench: Bench) -> None:
+    """Segmentation, regression, direction and binary, in two orders."""
+    for sequence in ("rooms5_s1", "rooms5_s3"):
+        _require_finite(bench.run(sequence, ALL_KINDS[1]))
+
+
+def learns_any_number_of_tasks(bench: Bench) -> None:
+    """Sequences of 1, 2 and 10 tasks."""
+    for sequence in (bench.family(_ONE_TASK), bench.family(_TWO_TASKS)):
+        _require_finite(bench.run(sequence, ("recipe.epochs=1",)))
+    _require_finite(bench.run("rooms10_s1", ("dataset.train=40", "recipe.epochs=1")))
+
+
+def works_in_bf16(bench: Bench) -> None:
+    """Under bf16 autocast."""
+    _require_finite(bench.run(settings=("recipe.precision=bf16",)))
+
+
+def survives_augmentation(bench: Bench) -> None:
+    """With images that differ from epoch to epoch, cropped, zoomed and flipped."""
+    _require_finite(bench.run(settings=("recipe.crop=[16,16]", "recipe.flip=true",
+                                        "recipe.scales=[1,1.5]")))
+
+
+def survives_another_backbone(bench: Bench) -> None:
+    """From a CNN to a transformer and back."""
+    _require_finite(bench.run("rooms_hetero_s1", ("dataset.height=32",)))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to keep."""
+
+    name: str
+    about: str
+    run: Callable[[Bench], None]
+
+
+CHECKS = tuple(Check(run.__name__, (run.__doc__ or "").split("\n")[0].rstrip("."), run) for run in (
+    zero_is_finetune, is_not_finetune, is_deterministic, resumes, state_is_what_is_counted,
+    keeps_to_its_own_data, learns_every_kind, learns_any_number_of_tasks, works_in_bf16,
+    survives_augmentation, survives_another_backbone))
+_FOR_LIFELONG = {"zero_is_finetune", "is_not_finetune"}
+
+
+def checks_for(method: type[Method]) -> list[Check]:
+    """The checks that apply: bounds and finetune itself are not compared with finetune, and a
+    method without a strength has no zero."""
+    reference = method.kind == "bound" or method.name == "finetune"
+    return [check for check in CHECKS
+            if not (reference and check.name in _FOR_LIFELONG)
+            and not (check.name == "zero_is_finetune" and not method.zero)]
+
+
+def _yaml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _require_equal(one: Outcome, other: Outcome, message: str) -> None:
+    """Matrix, statistics and final weights are equal, bit for bit."""
+    if one.record.matrix != other.record.matrix:
+        raise Broken(message + _first_difference(one, other))
+    states = [checkpoint.load(each.folder / BOUNDARY_FILE)["network"] for each in (one, other)]
+    if states[0].keys() != states[1].keys():
+        raise Broken(f"{message}: the networks have other parameters")
+    for name, value in states[0].items():
+        if not torch.equal(value, states[1][name]):
+            raise Broken(f"{message}: {name} differs")
+    found = [load_statistics(each.folder) for each in (one, other)]
+    for key, fields in found[0].items():
+        for name, values in fields.items():
+            if not np.array_equal(values, found[1][key][name], equal_nan=True):
+                raise Broken(f"{message}: statistics {key}, {name} differ")
+
+
+def _first_difference(one: Outcome, other: Outcome) -> str:
+    for task, metrics in one.record.matrix.items():
+        for metric, values in metrics.items():
+            others = other.record.matrix.get(task, {}).get(metric)
+            if values != others:
+                return f": {task} {metric} is {values}, not {others}"
+    return ""
+
+
+def _require_finite(outcome: Outcome) -> None:
+    if outcome.record.status != "complete":
+        raise Broken(f"the run on {outcome.record.sequence} failed: {outcome.record.reason}")
+    for task, metrics in outcome.record.matrix.items():
+        for metric, values in metrics.items():
+            if values[-1] is not None and not math.isfinite(values[-1]):
+                raise Broken(f"{task} {metric} on {outcome.record.sequence} is {values[-1]}")
+
+
+def _tensors(state: Any) -> list[torch.Tensor]:
+    if isinstance(state, torch.Tensor):
+        return [state]
+    parts = state.values() if isinstance(state, dict) else state if isinstance(state, list) else ()
+    return [tensor for part in parts for tensor in _tensors(part)]
+
+
+def _is_image(tensor: torch.Tensor) -> bool:
+    return tensor.dim() >= 3 and tuple(tensor.shape[-3:]) == (3, *_SIZE)

@@ -1,0 +1,143 @@
+"""Choosing a method's settings by one protocol for all: `lhlbench tune METHOD`.
+
+Every method gets the same number of trials on the same sequence, whose family holds a part of its
+training images out and is on no leaderboard. A trial's score is Delta against finetune there.
+Finetune itself chooses the learning rate, by what it has just learnt after each phase.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmark.errors import RequestError
+from benchmark.method import Method
+from benchmark.options import Options
+from benchmark.plan import make_plan
+from benchmark.record import Record
+from benchmark.registry import find_method
+from benchmark.run import execute
+from benchmark.scores import Curve, Matrix, delta
+
+LEARNING_RATES = {"recipe.lr": (0.001, 0.002, 0.003, 0.005, 0.008, 0.012)}
+"""What finetune tries."""
+BUDGET = 6
+"""Trials of a method, its defaults among them."""
+
+Settings = dict[str, Any]
+
+
+@dataclass
+class Trial:
+    """One choice of settings and how it did, per seed."""
+
+    settings: Settings
+    scores: list[float] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        """The mean over seeds."""
+        return sum(self.scores) / len(self.scores)
+
+
+@dataclass
+class Tuning:
+    """All trials of a method; the best one is `chosen`."""
+
+    method: str
+    sequence: str
+    seeds: tuple[int, ...]
+    grid: dict[str, list[Any]]
+    score: str
+    trials: list[Trial]
+
+    @property
+    def chosen(self) -> Settings:
+        """The settings of the best trial; of equal ones the first, and defaults come first."""
+        return max(self.trials, key=lambda trial: trial.score).settings
+
+    def told(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"method": self.method, "sequence": self.sequence, "seeds": list(self.seeds),
+                "score": self.score, "grid": self.grid, "trials": [
+                    {"settings": trial.settings, "score": trial.score, "scores": trial.scores}
+                    for trial in self.trials], "chosen": self.chosen}
+
+
+def choices(grid: Mapping[str, Sequence[Any]], defaults: Settings,
+            budget: int = BUDGET) -> list[Settings]:
+    """At most `budget` points of a grid: the defaults, then others in an order drawn by a fixed
+    seed, the same for everybody."""
+    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    others = [point for point in points if point != defaults]
+    random.Random(0).shuffle(others)
+    return [defaults, *others][:budget]
+
+
+def tune(method: str, sequence: str, seeds: Sequence[int], options: Options, budget: int = BUDGET,
+         told: Callable[[Trial], None] = lambda trial: None) -> Tuning:
+    """Run every trial that is not done yet. Raises `RequestError` for a method without a grid."""
+    found = find_method(method)
+
+    def run(settings: Settings, seed: int, name: str = method) -> Record:
+        recipe = [f"{key}={value}" for key, value in settings.items() if key.startswith("recipe.")]
+        own = [f"{key}={_yaml(value)}" for key, value in settings.items()
+               if not key.startswith("recipe.")]
+        return execute(make_plan(name, sequence, seed, recipe, own), options).record
+
+    if found.name == "finetune":
+        usual = make_plan(method, sequence).config.recipe.lr
+        grid: Mapping[str, Sequence[Any]] = LEARNING_RATES
+        trials = [Trial(point) for point in choices(grid, {"recipe.lr": usual}, budget)]
+        score = "mean gain in % of what was just learnt, over the recipe's own learning rate"
+    else:
+        grid = grid_of(found)
+        defaults = {key: found.Config.model_fields[key].default for key in grid}
+        trials = [Trial(point) for point in choices(grid, defaults, budget)]
+        score = "Delta against finetune in %"
+    for trial in trials:
+        for seed in seeds:
+            record = run(trial.settings, seed)
+            baseline = run(trials[0].settings, seed) if found.name == "finetune" else run(
+                {}, seed, "finetune")
+            measure = _learning if found.name == "finetune" else _delta
+            trial.scores.append(measure(Matrix.of(record), Matrix.of(baseline)))
+        told(trial)
+    return Tuning(found.name, sequence, tuple(seeds), {k: list(v) for k, v in grid.items()},
+                  score, trials)
+
+
+def grid_of(method: type[Method]) -> Mapping[str, Sequence[Any]]:
+    """The settings a method lets be tuned. Raises `RequestError` when there are none."""
+    if not method.grid:
+        raise RequestError(f"{method.name} has no settings to tune (Method.grid)")
+    return method.grid
+
+
+def _delta(matrix: Matrix, baseline: Matrix) -> float:
+    found = delta(matrix, baseline)
+    return -1e9 if found.value is None else found.value
+
+
+def _learning(matrix: Matrix, baseline: Matrix) -> float:
+    """Mean relative gain in % of every metric just after its task's phase, tasks weighing alike."""
+    tasks = []
+    for ours, theirs in zip(matrix.tasks, baseline.tasks, strict=True):
+        gains = [gain for one, other in zip(ours, theirs, strict=True)
+                 if (gain := _gain(one, other)) is not None]
+        tasks.append(sum(gains) / len(gains))
+    return sum(tasks) / len(tasks)
+
+
+def _gain(one: Curve, other: Curve) -> float | None:
+    value, base = one.after(one.learnt), other.after(other.learnt)
+    if value is None or not base:
+        return None
+    return 100 * (value - base) / abs(base) * (1 if one.higher_is_better else -1)
+
+
+def _yaml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

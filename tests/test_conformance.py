@@ -1,0 +1,150 @@
+"""Every method keeps what a method must keep; and the checks find those that do not."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from benchmark.cli.app import invoke
+from benchmark.conformance import CHECKS, Bench, Broken, checks_for
+from benchmark.registry import find_method, method_names
+
+PAIRS = [(name, check) for name in method_names() for check in checks_for(find_method(name))]
+
+
+@pytest.fixture(scope="session")
+def benches(tmp_path_factory, cache):
+    """One bench per method, so that checks share their runs."""
+    made: dict[str, Bench] = {}
+
+    def bench(name: str) -> Bench:
+        if name not in made:
+            made[name] = Bench(name, tmp_path_factory.mktemp(name), cache)
+        return made[name]
+
+    return bench
+
+
+@pytest.mark.parametrize(("name", "check"), PAIRS,
+                         ids=[f"{name}-{check.name}" for name, check in PAIRS])
+def test_conforms(name, check, benches):
+    check.run(benches(name))
+
+
+def test_every_lifelong_method_has_a_zero():
+    without = [name for name in method_names() if find_method(name).kind == "lifelong"
+               and not find_method(name).zero]
+    assert without == ["finetune"]
+
+
+PLUG_IN = """
+    import torch
+    from benchmark.method import Method, MethodConfig, setting
+
+    class Odd(Method):
+        class Config(MethodConfig):
+            weight: float = setting(1.0, "strength", "ours", ge=0)
+
+        name = "odd"
+        summary = "breaks a rule"
+        family = "test"
+        zero = {"weight": 0.0}
+"""
+
+RULES = {
+    "zero_is_finetune": ("""
+        def loss(self, step):
+            torch.rand(1)  # shifts the dropout of what follows
+            return step.new_losses()
+    """, "with weight=0.0 it is not finetune"),
+    "is_not_finetune": ("", "its numbers are those of finetune"),
+    "is_deterministic": ("""
+        def loss(self, step):
+            import time
+            return {"a/b": sum(step.new_losses().values()) * (1 + time.time() % 1)}
+    """, "the same seed gave other numbers"),
+    "resumes": ("""
+        pull = []
+
+        def end_phase(self, phase):
+            self.pull.append(phase.number)
+
+        def loss(self, step):
+            return {"a/b": sum(step.new_losses().values()) * (1 + len(self.pull))}
+    """, "state is missing from state_dict"),
+    "state_is_what_is_counted": ("""
+        seen = None
+
+        def end_phase(self, phase):
+            self.seen = torch.cat([batch.images for batch in phase.data.plain(4)])
+
+        def state_dict(self):
+            return {} if self.seen is None else {"seen": self.seen}
+    """, "holds images of the training set's size, and `needs` does not say exemplars"),
+    "keeps_to_its_own_data": ("""
+        old = None
+
+        def begin_phase(self, phase):
+            if self.old is not None:
+                next(self.old.plain(2))
+            self.old = phase.data
+    """, "a method asked for the images of an earlier phase"),
+    "learns_every_kind": ("""
+        def loss(self, step):
+            return {"a/b": sum(step.output(task).square().mean() - 1 / step.batch.targets["depth"]
+                               .nanmean() for task in step.phase.tasks)}
+    """, "depth"),
+    "survives_augmentation": ("""
+        def begin_phase(self, phase):
+            self.first = next(phase.data.plain(1)).images
+
+        def loss(self, step):
+            return {"a/b": (step.images - self.first).mean() + sum(step.new_losses().values())}
+    """, "must match"),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_broken_rule_is_found(rule, tmp_path, cache):
+    body, message = RULES[rule]
+    path = tmp_path / "odd.py"
+    path.write_text(textwrap.dedent(PLUG_IN) + textwrap.indent(textwrap.dedent(body), "    "))
+    (check,) = (each for each in CHECKS if each.name == rule)
+    with pytest.raises(Exception, match=message) as raised:
+        check.run(Bench(str(path), tmp_path / "runs", cache))
+    assert rule in ("survives_augmentation", "learns_every_kind", "keeps_to_its_own_data") or \
+        isinstance(raised.value, Broken)
+
+
+def test_a_newcomers_method_conforms_and_runs(tmp_path, monkeypatch, capsys):
+    """From nothing to a passing method: the commands that `new` prints."""
+    monkeypatch.chdir(tmp_path)
+    assert invoke(["new", "method", "my_idea"]) == 0
+    told = capsys.readouterr().out
+    assert "lhlbench check my_idea.py" in told
+    assert invoke(["check", "my_idea.py"]) == 0
+    assert f"all {len(CHECKS)} checks hold" in capsys.readouterr().out
+    assert (tmp_path / "test_my_idea.py").exists()
+    assert invoke(["new", "method", "my_idea"]) == 2
+    assert "my_idea.py is there already" in capsys.readouterr().err
+
+
+def test_check_names_what_is_broken(tmp_path, capsys):
+    path = tmp_path / "odd.py"
+    path.write_text(textwrap.dedent(PLUG_IN))
+    assert invoke(["check", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert "BROKEN is_not_finetune" in printed.out
+    assert "1 of 11 checks are broken" in printed.err
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["new", "method", "My-Idea"], "'My-Idea' cannot name a method"),
+    (["new", "method", "class"], "'class' cannot name a method"),
+    (["new", "thing", "x"], "unknown kind of file 'thing'"),
+    (["check", "hed"], "unknown method 'hed'. Did you mean had")])
+def test_wrong_requests(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert invoke(words) == 2
+    assert message in capsys.readouterr().err
