@@ -1,0 +1,29 @@
+"""SGP: Scaled Gradient Projection (Saha and Roy 2023), applied to the step."""
+
+import torch
+from torch import Tensor
+
+from benchmark.method import setting
+from benchmark.projection import Projection, ProjectionConfig
+
+
+class SGP(Projection):
+    """W = W_before + d - strength * d M diag(lambda) M^T: small steps along what old tasks use.
+
+    lambda_i = (a + 1) s_i / (a s_i + max s), s_i the root of the inputs' energy along direction i;
+    a direction of earlier phases adds that of the new task's inputs to what it had, up to 1. GPM
+    is a without bound. All else as in gpm: d is the step the optimiser applied, weight decay
+    included (ours; the paper projects the gradient of plain SGD).
+    """
+
+    class Config(ProjectionConfig):
+        scale: float = setting(10.0, "a, higher protects more", "released code", ge=0)
+
+    name = "sgp"
+    summary = "scales steps down along old tasks' layer inputs, by how much they matter"
+    reference = "Saha and Roy, Continual Learning with Scaled Gradient Projection, AAAI 2023"
+
+    def weigh(self, energy: Tensor) -> Tensor:
+        s, a = energy.sqrt(), float(self.config.scale)
+        least = torch.finfo(s.dtype).tiny
+        return (a + 1) * s / (a * s + s.amax(-1, keepdim=True)).clamp(min=least)

@@ -1,0 +1,105 @@
+"""SPG: Parameter-Level Soft-Masking (Konishi et al. 2023), applied to the step."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.importance import Parameters
+from benchmark.method import Method, MethodConfig, Phase, State, Step, own_images, setting
+from benchmark.model.network import Network
+
+
+class SPG(Method):
+    """theta = before + (1 - strength * a) * step, a in [0, 1] for each backbone parameter; heads:
+    (1 - strength * mean a) * step, which keeps them in pace.
+
+    a = max over phases and over heads j of |tanh((h_j - mean h_j) / std h_j)|, mean and std over a
+    parameter tensor; h_j is the signed sum of gradients over the phase's images, of the supervised
+    loss for the new head and of the sum of raw outputs for old ones.
+
+    Ours: the step the optimiser applied is masked, weight decay included, since Adam undoes masks
+    of gradients; the pass is in eval mode (the released code: train mode); a batch's loss
+    counts by its images; tensors whose entries are all alike have a = 0; heads that learnt on
+    another backbone do not count; batch norm's scale and shift are masked as all else, and its
+    statistics are frozen from the second phase on.
+    """
+
+    class Config(MethodConfig):
+        strength: float = setting(1.0, "factor of the mask; 0 is finetune", "ours", ge=0, le=1)
+
+    name = "spg"
+    summary = "scales each parameter's step down by its importance for old tasks"
+    family = "masking"
+    reference = "Konishi et al., Parameter-Level Soft-Masking for Continual Learning, ICML 2023"
+    stores = "importance of every backbone parameter"
+    zero = {"strength": 0.0}
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._mask: Parameters = {}
+        self._heads: list[str] = []
+        self._pace = 0.0
+
+    def leave_network(self, network: Network) -> None:
+        self._mask, self._heads = {}, []
+
+    def begin_phase(self, phase: Phase) -> None:
+        if self._mask:
+            phase.network.freeze_statistics(affine=False)
+            entries = torch.cat([mask.flatten() for mask in self._mask.values()])
+            self._pace = float(entries.mean())
+
+    def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
+        if not self._mask:
+            return
+        strength = self.config.strength
+        for name, parameter in step.network.backbone.named_parameters():
+            if (mask := self._mask.get(name)) is not None:
+                parameter.lerp_(before[f"backbone.{name}"], strength * mask)
+        for name, parameter in step.network.heads.named_parameters():
+            if parameter.grad is not None:
+                parameter.lerp_(before[f"heads.{name}"], strength * self._pace)
+
+    def end_phase(self, phase: Phase) -> None:
+        if not self.config.strength:
+            return
+        for found in gradient_sums(phase, self._heads).values():
+            for name, total in found.items():
+                mask = importance(total)
+                self._mask[name] = torch.maximum(self._mask.get(name, mask), mask)
+        self._heads += [task.name for task in phase.tasks]
+
+    def state_dict(self) -> State:
+        return {"mask": dict(self._mask), "heads": list(self._heads)}
+
+    def load_state_dict(self, state: State) -> None:
+        self._mask, self._heads = dict(state["mask"]), list(state["heads"])
+
+
+def gradient_sums(phase: Phase, old_heads: list[str]) -> dict[str, Parameters]:
+    """h_j of every backbone parameter that learns, for the new heads and `old_heads`, by name."""
+    learning = {name: value for name, value in phase.network.backbone.named_parameters()
+                if value.requires_grad}
+    known = [task for task in phase.old_tasks if task.name in old_heads]
+    sums = {task.name: {name: torch.zeros_like(value) for name, value in learning.items()}
+            for task in (*phase.tasks, *known)}
+    for step in own_images(phase, phase.network.recipe.batch):
+        outputs = {task.name: step.output(task).sum() for task in known}
+        losses = {name.removesuffix("/new"): loss * len(step.images)
+                  for name, loss in step.new_losses().items()}
+        for head, value in (losses | outputs).items():
+            gradients = torch.autograd.grad(value, list(learning.values()), retain_graph=True,
+                                            materialize_grads=True)
+            for total, gradient in zip(sums[head].values(), gradients, strict=True):
+                total += gradient
+    return sums
+
+
+def importance(total: Tensor) -> Tensor:
+    """|tanh(z)| of standardised entries: how far each is from its tensor's mean, in [0, 1)."""
+    if total.numel() < 2:
+        return torch.zeros_like(total)
+    deviation, mean = torch.std_mean(total)
+    return torch.where(deviation > 0, ((total - mean) / deviation).tanh().abs(), 0)

@@ -1,0 +1,92 @@
+"""Networks that are left for another backbone: their tasks go on predicting through them."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from benchmark.data.source import Places
+from benchmark.lifelong import BOUNDARY_FILE
+from benchmark.model.network import Network
+from benchmark.options import Stopped
+from benchmark.run import open_store
+from benchmark.train import checkpoint
+from tiny import tiny_plan
+
+METHODS = ("lora", "modulators", "bn_per_task", "averaging", "emr", "separate")
+SMALL = ("recipe.head_channels=8", "recipe.epochs=1", "dataset.height=32", "dataset.train=12")
+FOUR = """\
+family: four
+about: A CNN for two tasks, a transformer for two more.
+dataset: {name: rooms}
+tasks: [semantic, depth, normal, edge]
+recipe: rooms
+backbones: [narrow, narrow, pvt_v2_b0, pvt_v2_b0]
+"""
+
+
+def boundary(folder):
+    (file,) = folder.glob(f"**/{BOUNDARY_FILE}")
+    return checkpoint.load(file)
+
+
+def assert_constant_rows(record):
+    for place, metrics in enumerate(record.matrix.values()):
+        for values in metrics.values():
+            assert len(set(values[place:])) == 1
+
+
+def single_networks(names, backbones, cache):
+    """Parameters of one network with one head for each task."""
+    found = []
+    for name, backbone in zip(names, backbones, strict=True):
+        plan = tiny_plan("finetune", settings=[*SMALL, f"recipe.backbone={backbone}"])
+        network = Network(plan.config.recipe, seed=0)
+        network.add_head(open_store(plan, Places(cache)).tasks[name])
+        found.append(sum(value.numel() for value in network.parameters()))
+    return found
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_tasks_go_on_predicting_through_the_network_they_left(name, tiny, cache):
+    """With a backbone per task rows are constant, and every network counts, with one head."""
+    record = tiny(name, "rooms_hetero_s1", settings=SMALL).record
+    assert_constant_rows(record)
+    sizes = single_networks(("semantic", "depth", "normal"), ("narrow", "pvt_v2_b0", "narrow"),
+                            cache)
+    assert name == "emr" or record.cost.parameters == sum(sizes)
+
+
+@pytest.mark.parametrize("name", ["lora", "modulators", "averaging", "emr", "separate"])
+def test_two_tasks_on_each_of_two_backbones_resumed(name, tiny, tmp_path):
+    """Transformers are adapted; resumed at every boundary, nothing of an old network is lost."""
+    family = tmp_path / "four.yaml"
+    family.write_text(FOUR)
+    whole = tiny(name, f"{family}:s1", settings=SMALL, runs=tmp_path / "whole")
+    for phase in (1, 2, 3):
+        with contextlib.suppress(Stopped):
+            tiny(name, f"{family}:s1", settings=SMALL, runs=tmp_path / "parts",
+                 stop_when=lambda p, e, end=phase: p == end)
+    resumed = tiny(name, f"{family}:s1", settings=SMALL, runs=tmp_path / "parts")
+    assert resumed.record.matrix == whole.record.matrix
+    states = [boundary(tmp_path / place) for place in ("whole", "parts")]
+    assert checkpoint.tensor_bytes(states[0]) == checkpoint.tensor_bytes(states[1])
+    assert resumed.record.cost.parameters == whole.record.cost.parameters
+    if name in ("lora", "modulators", "separate"):
+        assert_constant_rows(whole.record)
+    else:
+        rows = list(whole.record.matrix.values())
+        assert all(values[1] == values[2] == values[3] for values in rows[0].values())
+
+
+def test_nothing_is_kept_twice_when_a_network_is_left(tiny, tmp_path):
+    """A separate model's backbone is in the network it leaves already."""
+    outcome = tiny("separate", "rooms_hetero_s1", settings=SMALL)
+    left = boundary(outcome.folder)["method"]["left"]
+    assert [home["own"] for home in left] == [{"semantic": {}}, {"depth": {}}]
+    heads = {name.split(".")[1] for home in left for name in home["past"]["weights"]
+             if name.startswith("heads")}
+    assert heads == {"semantic", "depth"}
+    assert all(sum(name.endswith("4.weight") and name.startswith("heads")
+                   for name in home["past"]["weights"]) == 1 for home in left)

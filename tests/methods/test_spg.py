@@ -1,0 +1,243 @@
+"""SPG: importances against a slow reference, and what the mask does to a step."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from benchmark.data.blocks import blocks
+from benchmark.data.phase_data import PhaseData
+from benchmark.data.source import Places
+from benchmark.environment import make_fabric
+from benchmark.method import Phase, Step
+from benchmark.model.network import Network
+from benchmark.plan import make_plan
+from benchmark.registry import find_method
+from benchmark.run import open_store
+from benchmark.train import checkpoint
+from benchmark.train.phase import PhaseTrainer
+from methods.spg import importance
+from tiny import TINY
+
+
+def spg(**options):
+    kind = find_method("spg")
+    return kind(kind.Config(**options))
+
+
+@pytest.fixture
+def stage(cache):
+    """A phase of `rooms5` by its number, and a trainer of methods in it."""
+
+    def make(number, options=("recipe.schedule=constant", "dataset.train=20")):
+        plan = make_plan("finetune", "rooms5_s1", 0, [*TINY, *options], ())
+        store, recipe = open_store(plan, Places(cache)), plan.config.recipe
+        network = Network(recipe, seed=0)
+        for name in plan.config.tasks[:number]:
+            network.add_head(store.tasks[name])
+        *old, new = network.tasks.values()
+        block = blocks(plan.config.tasks, 20, "disjoint", "lifelong")[number - 1]
+        data = PhaseData(store, block, network.tasks, recipe, 0, torch.device("cpu"))
+        phase, fabric = Phase(number, (new,), tuple(old), network, data), make_fabric("cpu", "fp32")
+        return phase, lambda learner: PhaseTrainer(phase, learner, recipe, 0, fabric)
+
+    return make
+
+
+def state(phase, mask, heads=()):
+    """A method's state with the same mask (a function of a parameter) everywhere."""
+    parameters = phase.network.backbone.named_parameters()
+    return {"mask": {name: mask(value.detach()) for name, value in parameters},
+            "heads": list(heads)}
+
+
+def parts(network, of):
+    return {name: value.detach().clone() for name, value in network.named_parameters()
+            if name.startswith(of)}
+
+
+# Importances -----------------------------------------------------------------------------------
+
+
+def supervised(task, raw, target):
+    """The new task's loss of a batch, spelt out."""
+    if task.kind == "segmentation":
+        return F.cross_entropy(raw, target.long(), ignore_index=255)
+    if task.kind == "direction":
+        return 1 - F.cosine_similarity(raw, target.double(), dim=1).mean()
+    return (raw - target).abs().mean()
+
+
+def slow(phase, known):
+    """max_j |tanh(z_j)| in float64, one head after the other, one batch after the other."""
+    network, found = phase.network, {}
+    for task in (*phase.tasks, *known):
+        sums = {name: 0.0 for name, _ in network.backbone.named_parameters()}
+        for batch in phase.data.plain(phase.network.recipe.batch):
+            network.zero_grad()
+            raw = network.outputs(batch.images, [task.name])[task.name]
+            value = (raw.sum() if task in known
+                     else supervised(task, raw, batch.targets[task.name]) * len(raw))
+            value.backward()
+            for name, parameter in network.backbone.named_parameters():
+                sums[name] = sums[name] + parameter.grad.numpy()
+        for name, h in sums.items():
+            z = np.abs(np.tanh((h - h.mean()) / h.std(ddof=1)))
+            found[name] = np.maximum(found.get(name, 0), z)
+    return found
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_importances_are_those_of_the_slow_reference(number, stage):
+    """Each of the first three tasks as the new one: segmentation, regression, direction."""
+    phase, _ = stage(number)
+    phase.network.double().eval()
+    learner = spg()
+    learner.load_state_dict({"mask": {}, "heads": [task.name for task in phase.old_tasks]})
+    learner.end_phase(phase)
+    mask = learner.state_dict()["mask"]
+    for name, expected in slow(phase, phase.old_tasks).items():
+        np.testing.assert_allclose(mask[name], expected, atol=1e-6)
+    assert learner.state_dict()["heads"] == list(phase.network.tasks)
+
+
+def test_the_reference_covers_three_kinds(stage):
+    kinds = [task.kind for task in stage(3)[0].network.tasks.values()]
+    assert set(kinds) == {"segmentation", "regression", "direction"}
+
+
+def test_importances_only_grow(stage):
+    phase, _ = stage(1)
+    phase.network.eval()
+    learner, fresh = spg(), spg()
+    fresh.end_phase(phase)
+    old = state(phase, torch.rand_like)
+    learner.load_state_dict(old)
+    learner.end_phase(phase)
+    for name, mask in learner.state_dict()["mask"].items():
+        assert torch.equal(mask, torch.maximum(old["mask"][name], fresh.state_dict()["mask"][name]))
+
+
+def test_the_unit_of_a_loss_does_not_matter(stage, monkeypatch):
+    phase, _ = stage(2)
+    phase.network.double().eval()
+    masks = []
+    for factor in (1, 10):
+        losses = Step.new_losses
+        monkeypatch.setattr(Step, "new_losses", lambda step, f=factor, of=losses: {
+            name: f * loss for name, loss in of(step).items()})
+        learner = spg()
+        learner.end_phase(phase)
+        masks.append(learner.state_dict()["mask"])
+    for name, mask in masks[0].items():
+        torch.testing.assert_close(mask, masks[1][name])
+
+
+def test_heads_that_learnt_on_another_backbone_do_not_count(stage):
+    phase, _ = stage(2)
+    phase.network.eval()
+    fresh, left = spg(), spg()
+    fresh.end_phase(phase)
+    left.load_state_dict(state(phase, torch.ones_like, ["semantic"]))
+    left.leave_network(phase.network)
+    assert checkpoint.tensor_bytes(left.state_dict()) == 0
+    left.end_phase(phase)
+    assert left.state_dict()["heads"] == fresh.state_dict()["heads"]
+    for name, mask in fresh.state_dict()["mask"].items():
+        assert torch.equal(mask, left.state_dict()["mask"][name])
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), size=st.integers(2, 60), factor=st.floats(1e-6, 1e6),
+       shift=st.floats(-10, 10))
+def test_importance_is_of_differences_in_any_unit(seed, size, factor, shift):
+    total = torch.tensor(np.random.default_rng(seed).standard_normal(size))
+    found = importance(total)
+    assert ((found >= 0) & (found < 1)).all() and found.any()
+    torch.testing.assert_close(importance(factor * (total + shift)), found)
+    torch.testing.assert_close(importance(-total), found)
+    torch.testing.assert_close(importance(total.flip(0)), found.flip(0))
+
+
+@pytest.mark.parametrize("total", [torch.zeros(4), torch.full((2, 3), 7.0), torch.tensor([3.0]),
+                                   torch.tensor(2.0)])
+def test_entries_that_are_all_alike_have_none(total):
+    assert torch.equal(importance(total), torch.zeros_like(total))
+
+
+def test_importance_of_normal_gradients_has_the_known_mean():
+    total = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
+    assert float(importance(total).mean()) == pytest.approx(0.556, abs=0.005)
+
+
+# The masked step -------------------------------------------------------------------------------
+
+
+def moved(stage, learner, mask):
+    """How backbone and heads moved in an epoch, from the same start."""
+    phase, trainer = stage(2)
+    if mask is not None:
+        learner.load_state_dict(state(phase, mask))
+    phase.network.freeze_statistics(affine=False)  # as spg does, for finetune alike
+    learner.begin_phase(phase)
+    before = parts(phase.network, "")
+    trainer(learner).train_epoch()
+    return {name: value - before[name] for name, value in parts(phase.network, "").items()}
+
+
+def finetune():
+    kind = find_method("finetune")
+    return kind(kind.Config())
+
+
+def test_a_full_mask_stops_everything_and_an_empty_one_nothing(stage):
+    free = moved(stage, finetune(), None)
+    stopped = moved(stage, spg(), torch.ones_like)
+    assert not any(way.any() for way in stopped.values())
+    loose = moved(stage, spg(), torch.zeros_like)
+    assert all(torch.equal(way, free[name]) for name, way in loose.items())
+    assert any(way.any() for way in free.values())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_mask_shortens_the_first_step_by_itself(optimizer, stage):
+    """Also under Adam, whose steps do not depend on the scale of gradients."""
+    def one_step(number):
+        return stage(number, ("recipe.batch=8", f"recipe.optimizer={optimizer}",
+                              "recipe.weight_decay=0.1", "recipe.lr=0.01", "dataset.train=20",
+                              "recipe.schedule=constant"))
+
+    free = moved(one_step, finetune(), None)
+    held = moved(one_step, spg(strength=0.5), lambda value: torch.linspace(
+        0, 1, value.numel()).view_as(value))
+    for name, way in free.items():
+        ramp = torch.linspace(0, 1, way.numel()).view_as(way)
+        factor = 1 - 0.5 * (ramp if name.startswith("backbone") else 0.5)
+        torch.testing.assert_close(held[name], factor * way, rtol=1e-3, atol=2e-7)
+    assert any(way.any() for way in free.values())
+
+
+def test_statistics_rest_and_scales_learn_from_the_second_phase_on(stage):
+    phase, trainer = stage(2)
+    learner = spg()
+    learner.load_state_dict(state(phase, lambda value: torch.full_like(value, 0.3)))
+    learner.begin_phase(phase)
+    before = {name: value.clone() for name, value in phase.network.backbone.state_dict().items()}
+    trainer(learner).train_epoch()
+    for name, value in phase.network.backbone.state_dict().items():
+        assert torch.equal(value, before[name]) == ("running" in name or "tracked" in name), name
+
+
+def test_a_run_carries_one_mask_and_gives_numbers(tiny):
+    outcome = tiny("spg", settings=["recipe.epochs=1"])
+    network = Network(make_plan("spg", "rooms_s1", 0, TINY, ()).config.recipe, seed=0)
+    weights = sum(value.numel() for value in network.backbone.parameters())
+    assert outcome.record.cost.carried_bytes == 4 * weights
+    last = [values[-1] for metrics in outcome.record.matrix.values() for values in metrics.values()]
+    assert all(map(math.isfinite, last))
