@@ -12,19 +12,23 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted([*ROOT.glob("benchmark/**/*.py"), *ROOT.glob("methods/*.py")])
 
+MACHINERY = {  # what methods are made of
+    "method", "snapshot", "teacher", "distillation", "importance", "buffer", "replay",
+    "projection", "isolation", "merging", "running_average", "hybrid"}
+TRAINERS = {"tutor", "joint_distillation"}  # machinery that trains networks of its own
 LAYERS = [  # lowest first; a module imports its own layer and those below
     {"errors", "files", "memory", "seeds", ""},
     {"tasks", "metrics", "config", "pictures"},
     {"record"},
     {"data", "model"},
-    {"method", "snapshot", "teacher", "distillation", "importance", "isolation", "merging", "projection", "running_average", "hybrid", "buffer", "replay", "registry"},
-    {"train", "evaluate", "plan", "options", "environment", "lifelong", "previews",
-     "run", "tutor", "joint_distillation"},
+    MACHINERY | {"registry"},
+    TRAINERS | {"train", "evaluate", "plan", "options", "environment", "lifelong", "previews",
+                "run"},
     {"scores", "report", "conformance", "tuning"},
     {"cli", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-FOR_METHODS = {"method", "importance", "isolation", "merging", "snapshot", "teacher", "distillation", "projection", "running_average", "hybrid", "buffer", "replay", "tutor", "joint_distillation", "tasks", "data", "model", "seeds"}
+FOR_METHODS = MACHINERY | TRAINERS | {"tasks", "data", "model", "seeds"}
 
 
 def imports(file):
