@@ -206,9 +206,9 @@ class JointDistillation(Method):
     def _losses(self, tasks: Sequence[Task], answer: Answer) -> dict[str, float]:
         """Mean loss over the held-out images: a new task's supervised one; an old task's when its
         phase ended, plus how far the outputs have gone from what they were (no labels are left)."""
-        sums = {task.name: [torch.zeros(2)] for task in tasks}
+        sums: dict[str, Tensor] = {}
         for step in self._probes:
-            # In full precision, as the teachers' losses were: the two are compared.
+            # In full precision, as the teachers' losses are: the two are compared.
             with torch.autocast(step.images.device.type, enabled=False):
                 raws = answer(step)
                 for task, kind in kinds(tasks):
@@ -219,12 +219,13 @@ class JointDistillation(Method):
                     else:
                         target = step.batch.targets[task.name]
                         lost, counted = kind.loss_map(raws[task.name], target), kind.valid(target)
-                    sums[task.name].append(torch.stack([lost.sum(), counted.sum()]).cpu())
-        found = {}
-        for name, parts in sums.items():
-            lost, counted = torch.stack(parts).sum(0).tolist()
-            found[name] = max(self.reached.get(name, 0.0) + lost / max(counted, 1.0), _LEAST)
-        return found
+                    sums[task.name] = torch.stack([lost.sum(), counted.sum()]) + sums.get(
+                        task.name, 0.0)
+        if not sums:  # too few images to hold any out
+            return {task.name: 1.0 for task in tasks}
+        found = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
+        return {name: max(self.reached.get(name, 0.0) + lost / max(counted, 1.0), _LEAST)
+                for name, (lost, counted) in found.items()}
 
     def _advance(self, phase: Phase) -> None:
         """Score the student, move the weights, and the trajectories of what has become better."""

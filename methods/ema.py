@@ -7,7 +7,6 @@ from torch import Tensor
 
 from benchmark.distillation import OutputConfig, OutputDistillation
 from benchmark.method import Phase, State, Step, setting
-from benchmark.model.network import Network
 from benchmark.running_average import RunningAverage
 from benchmark.tasks import Task
 from benchmark.teacher import Teacher
@@ -16,48 +15,47 @@ from benchmark.teacher import Teacher
 class EMA(OutputDistillation):
     """L = L_new + weight * sum_k w_k D(o_k, o_k^A), A the running average of the network itself.
 
-    D and w_k as in lwf. Before each step theta_A <- d theta_A + (1 - d) theta, over backbone, heads
-    and batch norm statistics; the average runs on through all phases, a new head joins it as it is
-    at first.
+    D and w_k as in lwf. Before each step theta_A <- d theta_A + (1 - d) theta, over backbone, old
+    heads and batch norm statistics.
 
     Ours: published rates (.999 a step) are for trainings of 10^4 steps and more, while a phase may
     have 80. `decay` is what is left of the average after one phase: d = decay ^ (1 / its steps).
-    When the backbone is replaced, the average of the one before stays, no longer moving, and
-    teaches through that phase; a new one begins beside it.
+    Each phase begins with A equal to the network, since a head that was just learnt fits no older
+    backbone; so decay = 1 would be lwf. After a change of backbone nothing can be averaged: the
+    network of the phase before teaches as it is.
     """
 
     class Config(OutputConfig):
-        decay: float = setting(0.1, "share of the average that is left after a whole phase", "ours",
-                               gt=0, lt=1)
+        decay: float = setting(0.75, "share of the average that is left after a whole phase",
+                               "ours", gt=0, le=1)
 
     name = "ema"
     summary = "matches the outputs of its own running average"
     reference = "Tarvainen and Valpola, Mean Teachers, NeurIPS 2017"
-    stores = "the running average of the network, one number per task"
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.average = RunningAverage()
         self._rate = 0.0
 
-    def leave_network(self, network: Network) -> None:
-        self.teacher, self.average = Teacher(self.average.past), RunningAverage()
-
     def begin_phase(self, phase: Phase) -> None:
+        self.teacher = Teacher(self.average.past) if phase.new_backbone else Teacher()
         super().begin_phase(phase)
         steps = phase.data.steps_per_epoch * phase.network.recipe.epochs
         self._rate = 1 - self.config.decay ** (1 / steps)
 
     def loss(self, step: Step) -> dict[str, Tensor]:
-        if self.active:
-            self.average.follow(step.network, self._rate)
+        if self.average and not self.teacher:
+            old = [task.name for task in step.phase.old_tasks]
+            self.average.follow(step.network, self._rate, old)
         return super().loss(step)
 
     def told(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
         return (self.teacher or self.average).outputs(step, tasks)
 
     def remember(self, phase: Phase) -> None:
-        self.teacher = Teacher()
+        self.average, self.teacher = RunningAverage(), Teacher()
+        self.average.follow(phase.network, 1.0)
 
     def state_dict(self) -> State:
         return super().state_dict() | {"average": self.average.state_dict()}

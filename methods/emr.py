@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from benchmark.isolation import Home, Isolation, Tensors, statistics
+from benchmark.isolation import Home, Isolation, Tensors, estimate, statistics
 from benchmark.merging import flat, merge, pack, shares, unflat, unpack
 from benchmark.method import MethodConfig, Phase, setting
 from benchmark.model.network import Network
@@ -25,6 +25,7 @@ class EMR(Isolation):
 
     class Config(MethodConfig):
         merge: bool = setting(True, "merge at all; false: plain finetuning", "ours")
+        reestimate: bool = setting(True, "compute the statistics of all tasks anew", "ours")
 
     name = "emr"
     summary = "merges backbones into one vector, with a binary mask and a scale per task"
@@ -48,6 +49,9 @@ class EMR(Isolation):
         home.own = {task: own | {"mask": pack(mask), "scale": scale.clone()}
                     for (task, own), mask, scale
                     in zip(home.own.items(), merged.masks, merged.scales, strict=True)}
+        if self.config.reestimate:
+            for task, own in home.own.items():
+                own |= estimate(phase, self.weights(phase.network, home, task))
 
     def weights(self, network: Network, home: Home, task: str) -> Tensors:
         own = {name: value for name, value in home.own[task].items()

@@ -13,7 +13,7 @@ from benchmark.tasks.kinds import Kind
 
 
 class HeteroAKD(OutputDistillation):
-    """L = L_new + weight * sum_k w_k [ output_weight D(o_k, o_k^T)
+    """L = L_new + weight * sum_k w_k [ label_weight L_k + output_weight D(o_k, o_k^T)
                                      + hybrid_weight L_hakd,k + A_k ].
 
     D and w_k as in lwf. For every old task, last features of teacher and student go through 1x1
@@ -24,17 +24,17 @@ class HeteroAKD(OutputDistillation):
     the phase before, of whatever architecture.
 
     Ours: an old task has no ground truth on new images, the teacher's pseudo-label stands in for
-    it. A binary task has two classes. For maps H is the task's own loss, z has the map's channels
-    and no ReLU, directions are mixed as unit vectors, and L_hakd is W times the distance between
-    z_s and z_hyb. z_hyb and W are held fixed; the projections are learnt by A_k, the mean of H over
-    both, which leaves the features alone. All is computed at feature resolution. W is over space
-    (public ports have space or classes) and scaled to mean 1.
+    it, in H and in the supervised loss L_k. A binary task has two classes. For maps H is the task's
+    own loss, z has the map's channels and no ReLU, directions are mixed as unit vectors, and L_hakd
+    is W times the distance between z_s and z_hyb. z_hyb and W are held fixed; the projections are
+    learnt by A_k, the mean of H over both, which leaves the features alone. All is computed at
+    feature resolution. W is over space (public ports have space or classes), scaled to mean 1.
     """
 
     class Config(OutputConfig):
         weight: float = setting(1.0, "factor of everything that is distilled", "ours", ge=0)
-        label_weight: float = setting(0.0, "factor of the outputs' distance to the pseudo-label",
-                                      "ours", ge=0)
+        label_weight: float = setting(1.0, "factor of the loss against the pseudo-label", "ours",
+                                      ge=0)
         output_weight: float = setting(0.1, "factor of the outputs' distance", "paper", ge=0)
         hybrid_weight: float = setting(1.0, "lambda_h, as in public ports", "ours", ge=0)
         hybrid_temperature: float = setting(4.0, "T of the aligned maps, as in public ports",
@@ -55,8 +55,9 @@ class HeteroAKD(OutputDistillation):
 
     def old_loss(self, task: Task, kind: Kind, raw: Tensor, teacher: Tensor) -> Tensor:
         label = self.scaled(task, kind.distance(raw, teacher, soft=False).mean())
-        return (self.config.label_weight * label
-                + self.config.output_weight * super().old_loss(task, kind, raw, teacher))
+        output = super().old_loss(task, kind, raw, teacher)
+        both: Tensor = self.config.label_weight * label + self.config.output_weight * output
+        return both
 
     def matches_features(self, phase: Phase) -> bool:
         return bool(self.config.hybrid_weight)

@@ -22,12 +22,15 @@ class SPG(Method):
     Ours: the step the optimiser applied is masked, weight decay included, since Adam undoes masks
     of gradients; the pass is in eval mode (the released code: train mode); a batch's loss
     counts by its images; tensors whose entries are all alike have a = 0; heads that learnt on
-    another backbone do not count; batch norm's scale and shift are masked as all else, and its
-    statistics are frozen from the second phase on.
+    another backbone do not count; batch norm's scale and shift are masked as all else (the paper
+    has none). Its statistics do as recipe.batch_norm says unless frozen here: weights keep moving
+    under a mask, and old statistics soon fit them less than new ones.
     """
 
     class Config(MethodConfig):
         strength: float = setting(1.0, "factor of the mask; 0 is finetune", "ours", ge=0, le=1)
+        freeze_statistics: bool = setting(
+            False, "freeze batch norm's running statistics from the second phase on", "ours")
 
     name = "spg"
     summary = "scales each parameter's step down by its importance for old tasks"
@@ -47,7 +50,8 @@ class SPG(Method):
 
     def begin_phase(self, phase: Phase) -> None:
         if self._mask:
-            phase.network.freeze_statistics(affine=False)
+            if self.config.freeze_statistics:
+                phase.network.freeze_statistics(affine=False)
             entries = torch.cat([mask.flatten() for mask in self._mask.values()])
             self._pace = float(entries.mean())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.cli.app import invoke
+from benchmark.registry import find_method, method_names
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -28,3 +29,10 @@ def test_links_lead_somewhere():
     for name in README.split("](")[1:]:
         target = name.split(")")[0].split("#")[0]
         assert (Path(__file__).parent.parent / target).exists(), target
+
+
+def test_every_method_is_listed():
+    listed = [line.split("`")[1] for line in README.splitlines() if line.startswith("| `")]
+    lifelong = [name for name in method_names() if find_method(name).kind == "lifelong"]
+    assert set(method_names()) <= set(listed)
+    assert f"\n{len(lifelong)} lifelong methods" in README

@@ -221,30 +221,41 @@ def test_average_goes_on_from_its_state_and_answers_in_eval_mode(cache):
 
 @pytest.mark.parametrize("decay", [0.1, 0.6])
 def test_decay_is_what_a_whole_phase_leaves_of_the_average(decay, cache):
-    phase = make_phase(cache)
-    chosen = method("ema", decay=decay)
-    start = state(phase.network)
-    chosen.average.follow(phase.network, 1.0)
+    chosen, phase = taught("ema", cache, decay=decay)
+    start = {name: value.double() for name, value in chosen.average.past.weights.items()}
     chosen.begin_phase(phase)
     with torch.no_grad():
-        for parameter in phase.network.parameters():
-            parameter.add_(1.0)  # and stays there
+        for name, parameter in phase.network.named_parameters():
+            if name in start:
+                parameter.copy_(start[name] + 1)  # and stays there
     for epoch in range(phase.network.recipe.epochs):
         for step in steps(phase, epoch + 1):
             chosen.loss(step)
+    assert not any(name.startswith("heads.normal") for name in chosen.average.past.weights)
     for name, _ in phase.network.named_parameters():
-        gone = chosen.average.past.weights[name].double() - start[name]
-        torch.testing.assert_close(gone, torch.full_like(gone, 1 - decay), rtol=1e-4, atol=1e-4)
+        if name in start:
+            gone = chosen.average.past.weights[name].double() - start[name]
+            torch.testing.assert_close(gone, torch.full_like(gone, 1 - decay), rtol=1e-4, atol=1e-4)
 
 
-def test_ema_teaches_through_a_phase_with_another_backbone(cache):
-    chosen, phase = taught("ema", cache)
+def test_ema_that_keeps_everything_is_lwf(cache):
+    fixed = ("recipe.head_dropout=0",)
+    (chosen, phase), (lwf, _) = (taught("ema", cache, decay=1, settings=fixed),
+                                 taught("lwf", cache, settings=fixed))
+    for each in (chosen, lwf):
+        each.begin_phase(phase)
+    for step in steps(phase):
+        torch.testing.assert_close(chosen.loss(step), lwf.loss(Step(phase, step.batch)))
+        shaken(phase.network)
+
+
+def test_ema_teaches_as_it_was_through_a_phase_with_another_backbone(cache):
+    chosen, _ = taught("ema", cache)
     kept = {name: value.clone() for name, value in chosen.average.past.weights.items()}
-    chosen.leave_network(phase.network)
     foreign = make_phase(cache, settings=["recipe.backbone=pvt_v2_b0"], new_backbone=True)
     trainer(chosen, foreign).train_epoch()
-    for name, value in chosen.state_dict()["teacher"]["weights"].items():
-        assert torch.equal(value, kept[name])
-    assert chosen.state_dict()["average"]["backbone"] == "pvt_v2_b0"
+    assert all(torch.equal(value, kept[name])
+               for name, value in chosen.teacher.state_dict()["weights"].items())
     chosen.end_phase(foreign)
-    assert not chosen.state_dict()["teacher"]
+    state = chosen.state_dict()
+    assert state["average"]["backbone"] == "pvt_v2_b0" and not state["teacher"]

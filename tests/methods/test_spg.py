@@ -184,7 +184,6 @@ def moved(stage, learner, mask):
     phase, trainer = stage(2)
     if mask is not None:
         learner.load_state_dict(state(phase, mask))
-    phase.network.freeze_statistics(affine=False)  # as spg does, for finetune alike
     learner.begin_phase(phase)
     before = parts(phase.network, "")
     trainer(learner).train_epoch()
@@ -223,15 +222,19 @@ def test_a_mask_shortens_the_first_step_by_itself(optimizer, stage):
     assert any(way.any() for way in free.values())
 
 
-def test_statistics_rest_and_scales_learn_from_the_second_phase_on(stage):
+@pytest.mark.parametrize("frozen", [False, True])
+def test_statistics_rest_only_where_asked_and_never_in_the_first_phase(frozen, stage):
     phase, trainer = stage(2)
-    learner = spg()
+    learner, first = spg(freeze_statistics=frozen), spg(freeze_statistics=frozen)
+    first.begin_phase(phase)
+    assert not phase.network.statistics_frozen
     learner.load_state_dict(state(phase, lambda value: torch.full_like(value, 0.3)))
     learner.begin_phase(phase)
     before = {name: value.clone() for name, value in phase.network.backbone.state_dict().items()}
     trainer(learner).train_epoch()
     for name, value in phase.network.backbone.state_dict().items():
-        assert torch.equal(value, before[name]) == ("running" in name or "tracked" in name), name
+        rests = frozen and ("running" in name or "tracked" in name)
+        assert torch.equal(value, before[name]) == rests, name
 
 
 def test_a_run_carries_one_mask_and_gives_numbers(tiny):

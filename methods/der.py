@@ -1,0 +1,29 @@
+"""DER: Dark Experience Replay (Buzzega et al. 2020), for any dense task."""
+
+from torch import Tensor
+
+from benchmark.method import Step, setting
+from benchmark.replay import OutputReplay, ReplayConfig
+
+
+class DER(OutputReplay):
+    """L = L_new + alpha * mean over the old tasks among the drawn exemplars of D_k.
+
+    D_k = mean (o_k - z_k)^2 / Var(z_k): o_k the raw output before it is enlarged, z_k the stored
+    one, Var over all stored outputs of the task, so that alpha is free of units (ours; the paper
+    has logits only). z_k is what the network said at the end of the task's phase, in eval mode, of
+    the very image that is stored (the paper: while training, of its augmented twin).
+    """
+
+    class Config(ReplayConfig):
+        alpha: float = setting(0.5, "factor of the distance to stored outputs", "paper", ge=0)
+
+    name = "der"
+    summary = "matches stored outputs on kept images of old tasks"
+    reference = "Buzzega et al., Dark Experience for General Continual Learning, NeurIPS 2020"
+    zero = {"alpha": 0.0}
+
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        groups = self.draw()
+        losses = self.matched(groups, self.outputs(step, groups))
+        return step.new_losses() | self.terms(step, "output", self.config.alpha, losses)

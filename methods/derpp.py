@@ -1,0 +1,35 @@
+"""DER++: Dark Experience Replay with labels (Buzzega et al. 2020), for any dense task."""
+
+from torch import Tensor
+
+from benchmark.buffer import IMAGE, OUTPUT, TARGET
+from benchmark.method import Step, setting
+from benchmark.replay import OutputReplay, ReplayConfig
+
+
+class DERPP(OutputReplay):
+    """L = L_new + alpha * mean_k D_k(first draw) + beta * mean_k l_k(second draw).
+
+    D_k is DER's distance to stored outputs, l_k the supervised loss, each a mean over the old
+    tasks among the exemplars of its own draw. Both draws go through the backbone in one pass.
+    """
+
+    class Config(ReplayConfig):
+        alpha: float = setting(0.5, "factor of the distance to stored outputs", "paper", ge=0)
+        beta: float = setting(0.5, "factor of the exemplars' supervised loss", "paper", ge=0)
+
+    name = "derpp"
+    summary = "matches stored outputs and learns from labels of kept images"
+    reference = "Buzzega et al., Dark Experience for General Continual Learning, NeurIPS 2020"
+    stores = "exemplars: images, labels, outputs before they are enlarged"
+    zero = {"alpha": 0.0, "beta": 0.0}
+    keeps = (IMAGE, TARGET, OUTPUT)
+
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        first = self.draw() if self.config.alpha else []
+        second = self.draw() if self.config.beta else []
+        raws = self.outputs(step, first + second)
+        matched = self.matched(first, raws[:len(first)])
+        learnt = self.supervised(step, second, raws[len(first):])
+        return (step.new_losses() | self.terms(step, "output", self.config.alpha, matched)
+                | self.terms(step, "replay", self.config.beta, learnt))

@@ -1,0 +1,116 @@
+"""iCaRL (Rebuffi et al. 2017) for any dense task: herded exemplars and distillation."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.method import Phase, State, Step, kinds, own_images, setting
+from benchmark.model.network import upsample
+from benchmark.replay import Replay, ReplayConfig, decode
+from benchmark.teacher import Teacher
+
+
+class ICaRL(Replay):
+    """L = L_new + beta * mean_k l_k(exemplars) + weight * sum_k D_k(batch and exemplars).
+
+    Ours throughout, since the paper classifies: a task takes the place of a class. Each of the t
+    tasks so far may fill a t-th of the buffer, with the images whose mean feature comes nearest to
+    that of all (an image's feature: the average over positions, scaled to length one); the first
+    chosen stay longest. D_k is the mean over images and pixels of the kind's distance to the
+    network of the phase before. Exemplars are drawn beside each batch, not merged into the epoch.
+    Heads predict: a nearest mean has no meaning for maps.
+    """
+
+    class Config(ReplayConfig):
+        beta: float = setting(1.0, "factor of the exemplars' supervised loss", "paper", ge=0)
+        weight: float = setting(1.0, "factor of the distillation terms", "paper", ge=0)
+        selection: Literal["herding", "random"] = setting(
+            "herding", "how a task's exemplars are chosen", "paper")
+
+    name = "icarl"
+    summary = "replays herded exemplars and distils from the network of the phase before"
+    reference = "Rebuffi et al., iCaRL, CVPR 2017"
+    stores = "exemplars: images, labels; the network of the phase before"
+    needs = ("exemplars", "teacher")
+    zero = {"beta": 0.0, "weight": 0.0}
+    quotas = True
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.teacher = Teacher()
+
+    def begin_phase(self, phase: Phase) -> None:
+        if self.config.weight:
+            self.teacher.begin_phase(phase)
+
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        groups, images, features = self.draw(), None, None
+        if groups:
+            images = torch.cat([group.images for group in groups])
+            features = step.beside(images)
+        terms = step.new_losses()
+        if self.config.beta:
+            own = self.supervised(step, groups, self.outputs(step, groups, features))
+            terms |= self.terms(step, "replay", self.config.beta, own)
+        if self.config.weight and step.phase.old_tasks:
+            terms |= self._distilled(step, images, features)
+        return terms
+
+    def _distilled(self, step: Step, images: Tensor | None,
+                   features: Tensor | None) -> dict[str, Tensor]:
+        old, terms = step.phase.old_tasks, {}
+        told = self.teacher.outputs(step, old)
+        others = {} if images is None else self.teacher.outputs_on(images, old)
+        for task, kind in kinds(old):
+            distances = [kind.distance(step.output(task), told[task.name])]
+            if images is not None and features is not None:
+                raw = upsample(decode(step, task.name, features), images.shape[-2:])
+                distances.append(kind.distance(raw, others[task.name]))
+            mean = torch.cat([distance.flatten() for distance in distances]).mean()
+            terms[f"{task.name}/old"] = self.config.weight * mean
+        return terms
+
+    @torch.no_grad()
+    def keys(self, phase: Phase) -> Tensor:
+        if self.config.selection == "random":
+            return super().keys(phase)
+        (task, kind), = kinds(phase.tasks)
+        parts, labelled = [], []
+        for step in own_images(phase, phase.network.recipe.batch):
+            parts.append(F.normalize(step.features.mean((2, 3)), dim=1))
+            labelled.append(kind.valid(step.batch.targets[task.name]).flatten(1).any(1))
+        found = torch.cat(labelled).nonzero()[:, 0]
+        quota = self.buffer.budget // (len(phase.old_tasks) + 1)
+        order = herd(torch.cat(parts)[found], most=quota // step.images[0].numel())
+        keys = torch.ones(len(phase.data), dtype=torch.float64)
+        keys[found[order].cpu()] = torch.arange(len(order), dtype=keys.dtype) / len(keys)
+        return keys
+
+    def end_phase(self, phase: Phase) -> None:
+        super().end_phase(phase)
+        if self.config.weight:
+            self.teacher.learn(phase.network)
+
+    def state_dict(self) -> State:
+        return super().state_dict() | {"teacher": self.teacher.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
+        self.teacher.load_state_dict(state["teacher"])
+
+
+def herd(features: Tensor, most: int) -> Tensor:
+    """Which of the features [N, C] to choose, at most `most`, best first: each brings the mean of
+    those chosen so far as near as it can to the mean of all."""
+    mean, total = features.mean(0), torch.zeros_like(features[0])
+    taken = features.new_zeros(len(features))
+    chosen = []
+    for count in range(1, min(most, len(features)) + 1):
+        away = ((features + total) / count - mean).square().sum(1) + taken
+        best = away.argmin()
+        taken[best] = torch.inf
+        total = total + features[best]
+        chosen.append(best)
+    return torch.stack(chosen) if chosen else taken.new_zeros(0, dtype=torch.long)

@@ -1,0 +1,228 @@
+"""Replay methods: what they keep, what they add to the loss, and what a step costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from stage import CROP, Stage, assert_means, outputs, supervised
+
+from benchmark.buffer import IMAGE, OUTPUT, TARGET, Exemplars
+from benchmark.data.columns import pixels
+from benchmark.lifelong import BOUNDARY_FILE
+from benchmark.model.network import Network
+from benchmark.options import Stopped
+from benchmark.registry import find_method
+from benchmark.train import checkpoint
+from samples import random, tensor
+
+METHODS = ("er", "der", "derpp", "icarl", "agem")
+
+
+@pytest.fixture
+def stage(cache):
+    return lambda method, *args, **config: Stage(cache, method, *args, **config)
+
+
+# What is kept ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sequence", ["rooms_s1", "rooms5_s1"])
+def test_samples_are_the_phase_s_images_and_labels(stage, sequence):
+    at = stage("er", sequence, ["dataset.train=20"]).begin()
+    batch, keys = next(at.phase.data.plain(20)), at.method.keys(at.phase)
+    (name, shelf), = at.at(2).method.buffer.samples.items()
+    assert [kept.key for kept in shelf] == sorted(keys.tolist())
+    for kept, place in zip(shelf, keys.argsort().tolist(), strict=True):
+        assert torch.equal(pixels(kept.parts[IMAGE]), batch.images[place])
+        torch.testing.assert_close(kept.parts[TARGET].float(), batch.targets[name][place].float(),
+                                   rtol=1e-3, atol=1e-3, equal_nan=True)
+
+
+def test_choice_depends_on_seed_and_phase_alone(stage):
+    at = stage("er").at(1)
+    keys = at.method.keys(at.phase)
+    torch.rand(5)
+    assert torch.equal(at.method.keys(at.phase), keys)
+    assert not torch.equal(at.at(2).method.keys(at.phase), keys)
+    at.network.seed = 1
+    assert not torch.equal(at.method.keys(at.phase), keys)
+
+
+@pytest.mark.parametrize("method", ["er", "icarl"])
+def test_an_image_without_a_valid_pixel_is_not_kept(method, stage, monkeypatch):
+    at = stage(method).at(1)
+    plain = at.phase.data.plain
+
+    def with_voids(size):
+        for batch in plain(size):
+            batch.targets["semantic"][batch.positions % 2 == 0] = 255
+            yield batch
+
+    monkeypatch.setattr(at.phase.data, "plain", with_voids)
+    samples = at.end().method.buffer.samples["semantic"]
+    assert len(samples) == len(at.phase.data) // 2
+    assert all((kept.parts[TARGET] != 255).any() for kept in samples)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_small_budget_is_kept_told_and_restored(method, tiny, tmp_path):
+    config = {"method_settings": ["budget_mib=0.02"], "checkpoint_seconds": 0}
+    whole = tiny(method, runs=tmp_path / "whole", **config)
+    cost = whole.record.cost
+    assert 0 < cost.exemplars < 16
+    assert 0 < cost.exemplar_bytes <= min(0.02 * 2**20, cost.carried_bytes)
+    with pytest.raises(Stopped):
+        tiny(method, runs=tmp_path / "parts", stop_when=lambda p, e: (p, e) == (3, 1), **config)
+    parts = tiny(method, runs=tmp_path / "parts", **config)
+    one, other = (checkpoint.load(run.folder / BOUNDARY_FILE)["network"] for run in (whole, parts))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("without", ["budget", "strength"])
+def test_without_budget_or_strength_nothing_is_kept_or_drawn(method, without, stage):
+    off = {"budget_mib": 0.0} if without == "budget" else find_method(method).zero
+    at = stage(method, **{**off, **({"weight": 0.0} if method == "icarl" else {})}).at(3)
+    state = torch.get_rng_state()
+    assert at.method.draw() == []
+    assert torch.equal(torch.get_rng_state(), state)
+    assert at.method.loss(at.step()).keys() == {"normal/new"}
+    assert at.method.exemplars() == (0, 0)
+
+
+# What it adds to the loss ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sequence", "phase"), [("rooms_s1", 3), ("rooms5_s1", 5)])
+def test_er_is_the_mean_over_tasks_of_their_own_losses(stage, sequence, phase):
+    at = stage("er", sequence, ["dataset.train=20"], beta=0.7).at(phase)
+    (groups,), twin = at.drawn(), at.twin()
+    losses = supervised(twin, groups, outputs(twin, groups))
+    assert_means(at.method.loss(at.step()), "replay", 0.7, groups, losses, at.phase.old_tasks)
+
+
+def squared(at, groups, raws):
+    """DER's distances by the book."""
+    for group, raw in zip(groups, raws, strict=True):
+        stored = np.stack([kept.parts[OUTPUT].double().numpy()
+                           for kept in at.method.buffer.samples[group.task]])
+        away = raw.double().numpy() - group.outputs.double().numpy()
+        yield np.mean(away ** 2) / np.mean((stored - np.mean(stored)) ** 2)
+
+
+def test_der_is_the_squared_distance_in_variances(stage):
+    at = stage("der", alpha=0.3, replay_batch=5).at(3)
+    (groups,), twin = at.drawn(), at.twin()
+    losses = list(squared(at, groups, outputs(twin, groups)))
+    assert_means(at.method.loss(at.step()), "output", 0.3, groups, losses, at.phase.old_tasks)
+
+
+def test_derpp_adds_labels_of_a_second_draw(stage):
+    at = stage("derpp", alpha=0.3, beta=0.6).at(3)
+    (first, second), twin = at.drawn(times=2), at.twin()
+    assert {float(group.images.sum()) for group in first} != {
+        float(group.images.sum()) for group in second}
+    raws = outputs(twin, first + second)
+    matched = list(squared(at, first, raws[:len(first)]))
+    labelled = supervised(twin, second, raws[len(first):])
+    terms, old = at.method.loss(at.step()), at.phase.old_tasks
+    assert_means(terms, "output", 0.3, first, matched, old)
+    assert_means(terms, "replay", 0.6, second, labelled, old)
+
+
+@pytest.mark.parametrize("scale", [1 / 64, 8])
+def test_der_does_not_depend_on_the_unit_of_an_output(stage, scale):
+    at = stage("der").at(2)
+    (group,), = at.drawn()
+    raw = tensor(random(1, *group.outputs.shape)).float()
+
+    def matched():
+        at.method.begin_phase(at.phase)
+        return float(at.method.matched([group], [raw])["semantic"])
+
+    plain = matched()
+    for kept in at.method.buffer.samples["semantic"]:
+        kept.parts[OUTPUT].mul_(scale)
+    group, raw = Exemplars("semantic", {OUTPUT: group.parts[OUTPUT] * scale}), raw * scale
+    assert matched() == pytest.approx(plain, rel=1e-3)  # tiny half-precision values round more
+
+
+def test_der_is_nothing_until_the_network_moves(stage):
+    at = stage("der").at(2)
+    at.network.backbone.eval()
+    assert float(at.method.loss(at.step())["semantic/output"].detach()) < 1e-5
+
+
+# What a step costs and touches -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "images", "config"), [
+    ("er", 4 + 8, {}), ("der", 4 + 8, {}), ("derpp", 4 + 16, {}), ("derpp", 4 + 8, {"beta": 0}),
+    ("icarl", 4 + 8, {})])
+@pytest.mark.parametrize("settings", [(), CROP])
+def test_one_encoder_pass_a_step_where_sizes_agree(method, images, config, settings, stage,
+                                                   monkeypatch):
+    at = stage(method, settings=settings, **config).at(3)
+    calls = []
+    stages = Network.stages
+    monkeypatch.setattr(Network, "stages", lambda self, *args: calls.append(
+        self is at.network) or stages(self, *args))
+    torch.stack(list(at.method.loss(at.step()).values())).sum().backward()
+    assert sum(calls) == (2 if settings else 1)
+    teacher = at.network.passes.forward - images
+    assert teacher == {"icarl": 8 + 4 * bool(settings)}.get(method, 0)
+    assert at.network.passes.backward == images
+
+
+def test_batch_and_exemplars_share_their_batch_norm(stage):
+    at = stage("er").at(2)
+    others = torch.rand(3, 3, *at.step().images.shape[-2:])
+    step, twin = at.step(), at.twin()
+    beside = step.beside(others)
+    whole = twin.network.encode(torch.cat([step.images, others]))
+    torch.testing.assert_close(torch.cat([step.features, beside]), whole)
+    for name, value in step.network.backbone.state_dict().items():
+        torch.testing.assert_close(value, twin.network.backbone.state_dict()[name])
+    late = at.step()
+    alone = late.features
+    assert late.beside(others).shape == beside.shape
+    assert late.features is alone
+
+
+@pytest.mark.parametrize("method", ["er", "der"])
+def test_each_exemplar_teaches_its_own_head_alone_and_leaves_its_statistics(method, stage):
+    at = stage(method, replay_batch=1).at(3)  # a lone image goes through batch norm all the same
+    ((group,),) = at.drawn()
+    before = {name: value.clone() for name, value in at.network.state_dict().items()}
+    torch.stack(list(at.method.loss(at.step()).values())).sum().backward()
+    for task, head in at.network.heads.items():
+        learns = any(p.grad is not None and p.grad.any() for p in head.parameters())
+        assert learns == (task in (group.task, "normal")), task
+        assert all(module.training for module in head.modules())
+    for name, value in at.network.state_dict().items():
+        if name.startswith(("heads.semantic", "heads.depth")):
+            assert torch.equal(value, before[name]), name
+
+
+def test_heads_of_a_new_backbone_gather_statistics(stage):
+    at = stage("er").at(2)
+    at.phase = replace(at.phase, new_backbone=True)
+    name = "heads.semantic.2.running_mean"
+    before = at.network.state_dict()[name].clone()
+    at.method.loss(at.step())
+    assert not torch.equal(at.network.state_dict()[name], before)
+
+
+# Everything at once ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_crops_in_half_precision(method, tiny):
+    """Exemplars of another size than the batch, under autocast, which knows no float16 on CPU."""
+    record = tiny(method, settings=["recipe.precision=bf16", "recipe.epochs=1", *CROP]).record
+    assert record.cost.exemplars > 0
+    assert all(values[-1] is not None for metrics in record.matrix.values()
+               for values in metrics.values())
