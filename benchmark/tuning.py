@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, RunError
 from benchmark.method import Method
 from benchmark.options import Options
 from benchmark.plan import make_plan
 from benchmark.record import Record
 from benchmark.registry import find_method
 from benchmark.run import execute
-from benchmark.scores import Curve, Matrix, delta
+from benchmark.scores import Curve, Matrix, Score, delta
 
 LEARNING_RATES = {"recipe.lr": (0.001, 0.002, 0.003, 0.005, 0.008, 0.012)}
 """What finetune tries."""
@@ -35,12 +35,13 @@ class Trial:
     """One choice of settings and how it did, per seed."""
 
     settings: Settings
-    scores: list[float] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
 
     @property
-    def score(self) -> float:
-        """The mean over seeds."""
-        return sum(self.scores) / len(self.scores)
+    def score(self) -> float | None:
+        """The mean over seeds; None when it is undefined for one of them."""
+        values = [score.value for score in self.scores if score.value is not None]
+        return sum(values) / len(values) if len(values) == len(self.scores) else None
 
 
 @dataclass
@@ -56,14 +57,23 @@ class Tuning:
 
     @property
     def chosen(self) -> Settings:
-        """The settings of the best trial; of equal ones the first, and defaults come first."""
-        return max(self.trials, key=lambda trial: trial.score).settings
+        """The settings of the best trial; of equal ones the first, and defaults come first.
+
+        Raises `RunError` when no trial has a score.
+        """
+        scored = [(trial.score, trial.settings) for trial in self.trials
+                  if trial.score is not None]
+        if not scored:
+            raise RunError(f"no trial of {self.method} has a score: "
+                           f"{self.trials[0].scores[0].reason}")
+        return max(scored, key=lambda pair: pair[0])[1]
 
     def told(self) -> dict[str, Any]:
         """As JSON values."""
         return {"method": self.method, "sequence": self.sequence, "seeds": list(self.seeds),
                 "score": self.score, "grid": self.grid, "trials": [
-                    {"settings": trial.settings, "score": trial.score, "scores": trial.scores}
+                    {"settings": trial.settings, "score": trial.score,
+                     "scores": [score.value for score in trial.scores]}
                     for trial in self.trials], "chosen": self.chosen}
 
 
@@ -103,7 +113,7 @@ def tune(method: str, sequence: str, seeds: Sequence[int], options: Options, bud
             record = run(trial.settings, seed)
             baseline = run(trials[0].settings, seed) if found.name == "finetune" else run(
                 {}, seed, "finetune")
-            measure = _learning if found.name == "finetune" else _delta
+            measure = _learning if found.name == "finetune" else delta
             trial.scores.append(measure(Matrix.of(record), Matrix.of(baseline)))
         told(trial)
     return Tuning(found.name, sequence, tuple(seeds), {k: list(v) for k, v in grid.items()},
@@ -117,19 +127,16 @@ def grid_of(method: type[Method]) -> Mapping[str, Sequence[Any]]:
     return method.grid
 
 
-def _delta(matrix: Matrix, baseline: Matrix) -> float:
-    found = delta(matrix, baseline)
-    return -1e9 if found.value is None else found.value
-
-
-def _learning(matrix: Matrix, baseline: Matrix) -> float:
+def _learning(matrix: Matrix, baseline: Matrix) -> Score:
     """Mean relative gain in % of every metric just after its task's phase, tasks weighing alike."""
     tasks = []
     for ours, theirs in zip(matrix.tasks, baseline.tasks, strict=True):
         gains = [gain for one, other in zip(ours, theirs, strict=True)
                  if (gain := _gain(one, other)) is not None]
+        if not gains:
+            return Score(None, f"{ours[0].task} was not measured")
         tasks.append(sum(gains) / len(gains))
-    return sum(tasks) / len(tasks)
+    return Score(sum(tasks) / len(tasks))
 
 
 def _gain(one: Curve, other: Curve) -> float | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmark.cli.output import print_json
+from benchmark.config.family import find_sequence
 from benchmark.data.source import Places, default_cache
 from benchmark.errors import Interrupted, RequestError
 from benchmark.files import write_json
@@ -30,7 +31,8 @@ def tune_command(methods: str, sequence: str, seeds: str, budget: int, to: Path,
 
     def show(trial: Trial) -> None:
         settings = ", ".join(f"{key}={value}" for key, value in trial.settings.items())
-        console.print(f"  {trial.score:8.2f}  {settings}", markup=False)
+        score = "undefined" if trial.score is None else f"{trial.score:9.2f}"
+        console.print(f"  {score}  {settings}", markup=False)
 
     for method in methods.split(","):
         console.print(f"{method} on {sequence}, seeds {seeds}")
@@ -38,7 +40,7 @@ def tune_command(methods: str, sequence: str, seeds: str, budget: int, to: Path,
             found = tune(method, sequence, numbers, options, budget, show)
         except KeyboardInterrupt:
             raise Interrupted("interrupted; the same command goes on from there") from None
-        path = to / sequence / f"{found.method}.json"
+        path = to / find_sequence(sequence).name / f"{found.method}.json"
         result = {**found.told(), "command": command}
         write_json(path, result)
         told.append(result)
