@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from pathlib import Path
 
 import pytest
 import yaml
@@ -178,14 +177,3 @@ def test_bf16_runs_on_the_cpu(cache, tmp_path):
     plan = tiny_plan("had", settings=["recipe.precision=bf16"])
     options = Options(runs=tmp_path, places=Places(cache), device="cpu")
     assert execute(plan, options).record.environment["precision"] == "bf16"
-
-
-def test_the_readmes_own_method_runs_and_keeps_the_identities(tiny, tmp_path):
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    path = tmp_path / "l2sp.py"
-    path.write_text(readme.split("```python\n")[1].split("```")[0])
-    outcome = tiny(str(path))
-    finetune = tiny("finetune").record.matrix
-    assert outcome.record.cost.carried_bytes > 0
-    assert outcome.record.matrix != finetune
-    assert tiny(str(path), method_settings=["weight=0"]).record.matrix == finetune
