@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,9 +38,10 @@ class JointConfig(MethodConfig):
     alpha: float = setting(1.0, "exponent of the mean score in the weights' rule", "ours")
     beta: float = setting(0.1, "step of the weights' rule", "ours", ge=0, le=1)
     temperature: float = setting(2.0, "temperature of soft targets", "ours", gt=0)
+    targets: Literal["teachers", "connector"] = setting(
+        "teachers", "whose outputs the student's are matched to", "ours")
     teacher_epochs: int | None = setting(
-        None, "epochs of each single-task teacher; none: half the recipe's, rounded up", "ours",
-        ge=1)
+        None, "epochs of each single-task teacher; none: the recipe's", "ours", ge=1)
     held_out: float = setting(0.1, "share of a phase's images whose labels are kept for scoring",
                               "ours", gt=0, lt=1)
 
@@ -142,7 +143,7 @@ class JointDistillation(Method):
         self._best, self._steps = {}, 0
 
     def _teacher(self, phase: Phase, task: Task) -> Teacher:
-        epochs = self.config.teacher_epochs or math.ceil(phase.network.recipe.epochs / 2)
+        epochs = self.config.teacher_epochs or phase.network.recipe.epochs
         teacher = Teacher(trained(phase, [task], epochs, self._held_out))
         teacher.begin_phase(phase, stages=True, tasks=[task])
         return teacher
@@ -172,8 +173,9 @@ class JointDistillation(Method):
         for task in (*old, *new):
             name, target = task.name, told[task.name]
             weight, read = self.weights[name], self._connector.read(task, joined)
-            terms[f"{name}/told"] = weight * self._apart(task, step.output(task), target)
             terms[f"{name}/connector"] = weight * self._apart(task, read, target)
+            matched = target if self.config.targets == "teachers" else read.detach()
+            terms[f"{name}/told"] = weight * self._apart(task, step.output(task), matched)
         for task in new:
             if trajectory := self.trajectories[task.name]:
                 target = trajectory.outputs(step, [task])[task.name]

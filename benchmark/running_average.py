@@ -29,14 +29,10 @@ class RunningAverage:
     def follow(self, live: Network, rate: float, tasks: Container[str] | None = None) -> None:
         """Go the share `rate` of the way to the live network, with the heads of `tasks` (by
         default all). A head that is not in the average yet joins as it is."""
-        average = self._ready(live, tasks)
-        theirs = live.state_dict()
-        pairs = [(mine, theirs[name]) for name, mine in average.state_dict().items()]
-        numbers = [pair for pair in pairs if pair[0].is_floating_point()]
-        torch._foreach_lerp_([mine for mine, _ in numbers], [other for _, other in numbers], rate)
-        for mine, other in pairs:
-            if not mine.is_floating_point():  # how many batches were seen
-                mine.copy_(other)
+        mine, theirs = self._ready(live, tasks).state_dict(), live.state_dict()
+        # Not the count of batches, which nobody reads.
+        moved = [name for name, value in mine.items() if value.is_floating_point()]
+        torch._foreach_lerp_([mine[name] for name in moved], [theirs[name] for name in moved], rate)
 
     def _ready(self, live: Network, tasks: Container[str] | None) -> Network:
         """The averaged network, with every head of the live one that is wanted."""

@@ -49,7 +49,7 @@ class EMR(Isolation):
         home.own = {task: own | {"mask": pack(mask), "scale": scale.clone()}
                     for (task, own), mask, scale
                     in zip(home.own.items(), merged.masks, merged.scales, strict=True)}
-        if self.config.reestimate:
+        if self.config.reestimate and old:
             for task, own in home.own.items():
                 own |= estimate(phase, self.weights(phase.network, home, task))
 

@@ -54,7 +54,7 @@ class HeteroAKD(OutputDistillation):
         return float(self.config.weight)
 
     def old_loss(self, task: Task, kind: Kind, raw: Tensor, teacher: Tensor) -> Tensor:
-        label = self.scaled(task, kind.distance(raw, teacher, soft=False).mean())
+        label = self.scaled(task, kind.loss(raw, kind.pseudo_label(teacher)))
         output = super().old_loss(task, kind, raw, teacher)
         both: Tensor = self.config.label_weight * label + self.config.output_weight * output
         return both

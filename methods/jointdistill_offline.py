@@ -25,6 +25,7 @@ class JointDistillOffline(JointDistillation):
 
     name = "jointdistill_offline"
     summary = "distils one single-task teacher per task into one network, all tasks at once"
+    stores = "nothing"
     kind = "bound"
 
     @property

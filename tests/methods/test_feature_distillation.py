@@ -187,7 +187,8 @@ def test_average_is_the_recursion_of_all_states(cache):
             torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6)
     average.follow(network, rate=1.0)
     for name, value in state(network).items():
-        torch.testing.assert_close(average.past.weights[name].double(), value)
+        if "num_batches" not in name:
+            torch.testing.assert_close(average.past.weights[name].double(), value)
 
 
 def test_a_new_head_joins_the_average_as_it_is_and_unwanted_ones_do_not(cache):

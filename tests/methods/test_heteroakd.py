@@ -241,8 +241,10 @@ def test_terms_and_parameters_in_a_phase(other, cache):
     assert all(not torch.equal(*pair) for pair in zip(before, chosen.parameters(), strict=True))
 
 
-def test_terms_are_the_teachers_pseudo_labels_and_tenth_of_the_outputs(cache):
-    chosen, phase = taught("heteroakd", cache, settings=["recipe.head_dropout=0"], scale="none")
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_terms_are_the_teachers_pseudo_labels_and_a_tenth_of_the_outputs(share, cache):
+    chosen, phase = taught("heteroakd", cache, settings=["recipe.head_dropout=0"], scale="none",
+                           label_weight=share)
     lwf, _ = taught("lwf", cache, settings=["recipe.head_dropout=0"], scale="none")
     lwf.teacher.load_state_dict(chosen.teacher.state_dict())
     chosen.begin_phase(phase)
@@ -250,8 +252,11 @@ def test_terms_are_the_teachers_pseudo_labels_and_tenth_of_the_outputs(cache):
     step = steps(phase)[0]
     terms, outputs = chosen.loss(step), lwf.loss(Step(phase, step.batch))
     for task in phase.old_tasks:
-        torch.testing.assert_close(terms[f"{task.name}/old"], 0.1 * outputs[f"{task.name}/old"])
         kind = hybrid.kind_of(task)
+        raw = chosen.teacher.outputs(step, [task])[task.name]
+        supervised = kind.loss(step.output(task), kind.pseudo_label(raw))
+        torch.testing.assert_close(terms[f"{task.name}/old"],
+                                   share * supervised + 0.1 * outputs[f"{task.name}/old"])
         label = kind.pseudo_label(chosen.teacher.coarse(step, [task])[task.name])
         parts = chosen._alignments[task.name](chosen.teacher.features(step), step.features, label,
                                               "space", T)

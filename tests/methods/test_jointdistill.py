@@ -188,9 +188,10 @@ def test_old_tasks_lose_what_their_outputs_have_gone(cache):
         np.testing.assert_allclose(loss, chosen.reached[name], rtol=1e-4)
 
 
-def test_terms_are_weighted_distances_in_units_of_the_aims(cache):
+@pytest.mark.parametrize("targets", ["teachers", "connector"])
+def test_terms_are_weighted_distances_in_units_of_the_aims(targets, cache):
     chosen, phase = taught("jointdistill", cache, weight=2, feature_weight=3, teacher_epochs=1,
-                           temperature=4, settings=["recipe.head_dropout=0"])
+                           targets=targets, temperature=4, settings=["recipe.head_dropout=0"])
     chosen.begin_phase(phase)
     step = steps(phase)[0]
     terms = chosen.loss(step)
@@ -202,11 +203,12 @@ def test_terms_are_weighted_distances_in_units_of_the_aims(cache):
     for task in (*old, *new):
         name, kind = task.name, kind_of(task)
         unit = 2 * chosen.weights[name] / chosen._aims[name]
-        near = kind.distance(step.output(task), upsample(told[name], step.images.shape[-2:]),
-                             temperature=4).mean()
-        read = kind.distance(chosen._connector.read(task, joined), told[name], temperature=4)
+        read = chosen._connector.read(task, joined)
+        matched = upsample(told[name] if targets == "teachers" else read, step.images.shape[-2:])
+        near = kind.distance(step.output(task), matched, temperature=4).mean()
+        learnt = kind.distance(read, told[name], temperature=4).mean()
         torch.testing.assert_close(terms[f"{name}/told"], unit * near)
-        torch.testing.assert_close(terms[f"{name}/connector"], unit * read.mean())
+        torch.testing.assert_close(terms[f"{name}/connector"], unit * learnt)
     gap = (chosen._connector.adapter(step.features) - joined).square().mean()
     torch.testing.assert_close(terms["backbone/connector"], 2 * 3 * gap)
     assert len(terms) == 2 * 3 + 2
@@ -262,10 +264,10 @@ def test_carries_one_network_and_a_number_per_task(cache):
 
 
 def test_offline_has_a_teacher_and_a_trajectory_per_task(cache):
-    phase = make_phase(cache, (), ("semantic", "depth"), settings=["recipe.epochs=4"])
+    phase = make_phase(cache, (), ("semantic", "depth"), settings=["recipe.epochs=3"])
     chosen = method("jointdistill_offline")
     train = trainer(chosen, phase)
-    assert phase.network.passes.backward == 2 * 2 * IMAGES  # two teachers, half the epochs
+    assert phase.network.passes.backward == 2 * 3 * IMAGES
     assert chosen._connector.join[0].in_channels == 2 * phase.network.backbone.channels
     while not train.finished:
         report = train.train_epoch()
