@@ -13,6 +13,7 @@ from benchmark import PROTOCOL_VERSION
 from benchmark.config.family import (
     Sequence,
     Split,
+    Tuned,
     find_recipe,
     find_sequence,
     find_tuned,
@@ -87,14 +88,15 @@ def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str]
               tuned: bool = False) -> Plan:
     """Resolve a request: command line over family file over defaults.
 
-    `recipe` names another recipe than the family's; with `tuned`, the method's settings are those
-    tuned for the family instead of its defaults; `settings` are `recipe.epochs=5`-like,
+    `recipe` names another recipe than the family's; with `tuned`, the method's settings and the
+    recipe's learning rate are those tuned for the family; `settings` are `recipe.epochs=5`-like,
     `method_settings` `weight=3`-like strings. Raises `RequestError` for unknown names and keys
     (nearest ones suggested) and values out of range.
     """
     chosen, found = find_method(method), find_sequence(sequence)
+    values = find_tuned(found) if tuned else Tuned(about="nothing", methods={})
     content: dict[str, Any] = {
-        "recipe": find_recipe(found, recipe).model_dump(),
+        "recipe": {**find_recipe(found, recipe).model_dump(), **values.recipe},
         "dataset": copy.deepcopy(found.family.dataset), "split": found.family.split,
         "backbones": list(found.family.backbones), "held_out": found.family.held_out}
     changed = override(content, settings, "--set", closed=True)
@@ -103,7 +105,7 @@ def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str]
     where = f"{found.file} with --set" if changed else str(found.file)
     training = validate(Recipe, content["recipe"], f"{where}, recipe")
     dataset = source_config(content["dataset"], where)
-    own: dict[str, Any] = dict(find_tuned(found, chosen.name)) if tuned else {}
+    own: dict[str, Any] = dict(values.methods.get(chosen.name, {}))
     override(own, method_settings, "--method-set")
     method_config = validate(chosen.Config, own, f"--method-set ({chosen.name})")
     _check_tasks(found, dataset)

@@ -88,18 +88,22 @@ def choices(grid: Mapping[str, Sequence[Any]], defaults: Settings,
 
 
 def tune(method: str, sequence: str, seeds: Sequence[int], options: Options, budget: int = BUDGET,
-         told: Callable[[Trial], None] = lambda trial: None) -> Tuning:
-    """Run every trial that is not done yet. Raises `RequestError` for a method without a grid."""
+         told: Callable[[Trial], None] = lambda trial: None,
+         settings: Sequence[str] = ()) -> Tuning:
+    """Run every trial that is not done yet, with `settings` of the recipe for all of them.
+
+    Raises `RequestError` for a method without a grid.
+    """
     found = find_method(method)
 
-    def run(settings: Settings, seed: int, name: str = method) -> Record:
-        recipe = [f"{key}={value}" for key, value in settings.items() if key.startswith("recipe.")]
-        own = [f"{key}={_yaml(value)}" for key, value in settings.items()
+    def run(point: Settings, seed: int, name: str = method) -> Record:
+        recipe = [f"{key}={value}" for key, value in point.items() if key.startswith("recipe.")]
+        own = [f"{key}={_yaml(value)}" for key, value in point.items()
                if not key.startswith("recipe.")]
-        return execute(make_plan(name, sequence, seed, recipe, own), options).record
+        return execute(make_plan(name, sequence, seed, [*settings, *recipe], own), options).record
 
     if found.name == "finetune":
-        usual = make_plan(method, sequence).config.recipe.lr
+        usual = make_plan(method, sequence, settings=settings).config.recipe.lr
         grid: Mapping[str, Sequence[Any]] = LEARNING_RATES
         trials = [Trial(point) for point in choices(grid, {"recipe.lr": usual}, budget)]
         score = "mean gain in % of what was just learnt, over the recipe's own learning rate"

@@ -30,6 +30,7 @@ class AGEM(Replay):
     summary = "takes off each step what would raise the loss on kept images"
     reference = "Chaudhry et al., Efficient Lifelong Learning with A-GEM, ICLR 2019"
     zero = {"strength": 0.0}
+    grid = {"replay_batch": [4, 8, 16, 32], "strength": [0.5, 1.0]}
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

@@ -22,6 +22,7 @@ class DER(OutputReplay):
     summary = "matches stored outputs on kept images of old tasks"
     reference = "Buzzega et al., Dark Experience for General Continual Learning, NeurIPS 2020"
     zero = {"alpha": 0.0}
+    grid = {"alpha": [0.1, 0.2, 0.5, 1.0, 2.0, 5.0]}
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         groups = self.draw()

@@ -23,6 +23,7 @@ class DERPP(OutputReplay):
     reference = "Buzzega et al., Dark Experience for General Continual Learning, NeurIPS 2020"
     stores = "exemplars: images, labels, outputs before they are enlarged"
     zero = {"alpha": 0.0, "beta": 0.0}
+    grid = {"alpha": [0.2, 0.5, 1.0, 2.0], "beta": [0.2, 0.5, 1.0, 2.0]}
     keeps = (IMAGE, TARGET, OUTPUT)
 
     def loss(self, step: Step) -> dict[str, Tensor]:

@@ -32,6 +32,7 @@ class EMA(OutputDistillation):
     name = "ema"
     summary = "matches the outputs of its own running average"
     reference = "Tarvainen and Valpola, Mean Teachers, NeurIPS 2017"
+    grid = {"weight": [0.3, 1.0, 3.0, 10.0], "decay": [0.5, 0.75, 0.9]}
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

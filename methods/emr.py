@@ -33,6 +33,7 @@ class EMR(Isolation):
     reference = "Huang et al., EMR-Merging: Tuning-Free High-Performance Model Merging, 2024"
     stores = "one backbone; a bit per parameter and batch-norm statistics of every task"
     zero = {"merge": False}
+    grid = {"reestimate": [True, False]}
 
     @torch.no_grad()
     def end_phase(self, phase: Phase) -> None:

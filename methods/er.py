@@ -15,6 +15,7 @@ class ER(Replay):
     name = "er"
     summary = "learns from kept images and labels of old tasks beside each batch"
     reference = "Chaudhry et al., On Tiny Episodic Memories in Continual Learning, 2019"
+    grid = {"beta": [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]}
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         groups = self.draw()

@@ -20,6 +20,7 @@ class Frozen(Method):
     summary = "stops the backbone from learning, at the start or after the first phase"
     family = "reference"
     zero = {"when": "never"}
+    grid = {"when": ["after_first", "start"]}
 
     def begin_phase(self, phase: Phase) -> None:
         if self.config.when == "start" or (self.config.when == "after_first" and phase.number > 1):

@@ -21,6 +21,7 @@ class GPM(Projection):
     name = "gpm"
     summary = "projects steps out of the space of old tasks' layer inputs"
     reference = "Saha et al., Gradient Projection Memory for Continual Learning, ICLR 2021"
+    grid = {"threshold": [0.8, 0.9, 0.95, 0.97, 0.98, 0.99]}
 
     def weigh(self, energy: Tensor) -> Tensor:
         return torch.ones_like(energy)

@@ -49,6 +49,7 @@ class HAD(Distillation):
     name = "had"
     summary = "distils with balanced groups and salient pixels (the paper's losses)"
     reference = "Zhang et al., Heterogeneity-Aware Distillation, CVPR 2026"
+    grid = {"weight": [0.3, 1.0, 3.0, 6.0, 10.0], "salience_threshold": [0.5, 0.9]}
 
     def old_loss(self, task: Task, kind: Kind, raw: Tensor, teacher: Tensor) -> Tensor:
         config, edges = self.config, self._edges()

@@ -33,6 +33,7 @@ class HADReleased(Distillation):
     name = "had_released"
     summary = "HAD with the losses of the authors' code"
     reference = "Zhang et al., Heterogeneity-Aware Distillation, CVPR 2026 (code)"
+    grid = {"weight": [0.3, 1.0, 3.0, 6.0, 10.0, 20.0]}
 
     def share(self, old_tasks: int) -> float:
         return float(self.config.weight) / 2

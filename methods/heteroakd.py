@@ -45,6 +45,7 @@ class HeteroAKD(OutputDistillation):
     summary = "matches old outputs, and features mixed with the student's own by reliability"
     reference = "Huang et al., Distilling Knowledge from Heterogeneous Architectures for " \
                 "Semantic Segmentation, AAAI 2025"
+    grid = {"weight": [0.3, 1.0, 3.0, 10.0], "hybrid_weight": [0.3, 1.0, 3.0]}
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

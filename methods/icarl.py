@@ -35,6 +35,7 @@ class ICaRL(Replay):
     stores = "exemplars: images, labels; the network of the phase before"
     needs = ("exemplars", "teacher")
     zero = {"beta": 0.0, "weight": 0.0}
+    grid = {"weight": [0.3, 1.0, 3.0], "beta": [0.5, 1.0, 2.0, 4.0]}
     quotas = True
 
     def __init__(self, config: Any) -> None:

@@ -30,3 +30,4 @@ class JointDistill(JointDistillation):
 
     name = "jointdistill"
     summary = "trains a teacher for each new task and distils it with the old network, weighted"
+    grid = {"weight": [0.3, 1.0, 3.0, 10.0], "feature_weight": [0.3, 1.0, 3.0]}

@@ -14,3 +14,4 @@ class LwF(OutputDistillation):
     name = "lwf"
     summary = "matches the previous network's outputs on the new images"
     reference = "Li and Hoiem, Learning without Forgetting, 2016"
+    grid = {"weight": [0.1, 0.3, 1.0, 3.0, 10.0, 30.0]}

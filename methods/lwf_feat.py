@@ -27,6 +27,7 @@ class LwFFeat(OutputDistillation):
     reference = "Michieli and Zanuttigh, Incremental Learning Techniques for Semantic " \
                 "Segmentation, ICCVW 2019"
     zero = {"weight": 0.0, "feature_weight": 0.0}
+    grid = {"weight": [0.3, 1.0, 3.0, 10.0], "feature_weight": [10.0, 100.0, 1000.0]}
 
     def matches_features(self, phase: Phase) -> bool:
         return bool(self.config.feature_weight) and not phase.new_backbone

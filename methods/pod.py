@@ -35,6 +35,7 @@ class POD(OutputDistillation):
     summary = "matches the previous network's outputs and pooled features of all stages"
     reference = "Douillard et al., PLOP, CVPR 2021"
     zero = {"weight": 0.0, "pod_weight": 0.0}
+    grid = {"weight": [0.3, 1.0, 3.0, 10.0], "pod_weight": [0.1, 1.0, 10.0]}
 
     def matches_features(self, phase: Phase) -> bool:
         return bool(self.config.pod_weight) and not phase.new_backbone

@@ -22,6 +22,7 @@ class SGP(Projection):
     name = "sgp"
     summary = "scales steps down along old tasks' layer inputs, by how much they matter"
     reference = "Saha and Roy, Continual Learning with Scaled Gradient Projection, AAAI 2023"
+    grid = {"threshold": [0.9, 0.95, 0.97, 0.99], "scale": [1.0, 3.0, 10.0, 30.0]}
 
     def weigh(self, energy: Tensor) -> Tensor:
         s, a = energy.sqrt(), float(self.config.scale)

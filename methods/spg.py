@@ -38,6 +38,7 @@ class SPG(Method):
     reference = "Konishi et al., Parameter-Level Soft-Masking for Continual Learning, ICML 2023"
     stores = "importance of every backbone parameter"
     zero = {"strength": 0.0}
+    grid = {"strength": [0.5, 0.75, 1.0], "freeze_statistics": [False, True]}
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

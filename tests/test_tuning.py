@@ -32,6 +32,8 @@ def test_a_grid_is_cut_to_the_budget_with_the_defaults_first():
 def test_grids_hold_settings_the_methods_have():
     for name in method_names():
         method = find_method(name)
+        tunable = method.kind == "lifelong" and method.Config.model_fields
+        assert bool(method.grid) == bool(tunable), f"{name}: its grid"
         for key, values in method.grid.items():
             for value in values:
                 method.Config.model_validate({key: value})
@@ -96,20 +98,23 @@ def own_family(tmp_path):
     (tmp_path / "tuned").mkdir()
     (tmp_path / "recipes" / "quick.yaml").write_text(RECIPE)
     (tmp_path / "tuned" / "mine.yaml").write_text(
-        "about: chosen by hand\nmethods: {ewc: {weight: 7.0}}\n")
+        "about: chosen by hand\nrecipe: {lr: 0.02}\nmethods: {ewc: {weight: 7.0}}\n")
     (tmp_path / "mine.yaml").write_text(FAMILY)
     return tmp_path / "mine.yaml"
 
 
 def test_tune_writes_grid_scores_and_choice(own_family, tmp_path, capsys):
     words = ["tune", "ewc,finetune", "--sequence", str(own_family), "--budget", "3",
-             "--seeds", "0,1", "--to", str(tmp_path / "tuning"), "--json"]
+             "--seeds", "0,1", "--set", "recipe.epochs=1", "--to", str(tmp_path / "tuning"),
+             "--json"]
     assert invoke(words) == 0
     ewc, finetune = json.loads(capsys.readouterr().out)
     (path,) = (tmp_path / "tuning").rglob("ewc.json")
     assert json.loads(path.read_text())["trials"] == ewc["trials"]
     assert [len(each["trials"]) for each in (ewc, finetune)] == [3, 3]
     assert ewc["trials"][0]["settings"] == {"weight": 100.0}
+    runs = [json.loads(path.read_text()) for path in (tmp_path / "tuning").rglob("record.json")]
+    assert {run["phases"][0]["epochs"] for run in runs} == {1}
     assert all(len(trial["scores"]) == 2 for trial in ewc["trials"])
     best = max(ewc["trials"], key=lambda trial: trial["score"])
     assert ewc["chosen"] == best["settings"]
@@ -123,11 +128,14 @@ def test_tune_writes_grid_scores_and_choice(own_family, tmp_path, capsys):
 def test_tuned_settings_are_used_when_asked_for(own_family):
     assert make_plan("ewc", str(own_family), tuned=True).config.method_config["weight"] == 7
     assert make_plan("ewc", str(own_family)).config.method_config["weight"] == 100
+    rates = [make_plan("finetune", str(own_family), settings=changed, tuned=tuned).config.recipe.lr
+             for changed, tuned in (([], True), ([], False), (["recipe.lr=0.1"], True))]
+    assert rates == [0.02, 0.003, 0.1]
     over = make_plan("ewc", str(own_family), tuned=True, method_settings=["weight=3"])
     assert over.config.method_config["weight"] == 3
     assert make_plan("mas", str(own_family), tuned=True).config.method_config["weight"] == 100
     with pytest.raises(RequestError, match="has no tuned settings"):
-        make_plan("ewc", "rooms_s1", tuned=True)
+        make_plan("ewc", "nyuv2_s1", tuned=True)
 
 
 @pytest.mark.parametrize(("words", "message"), [

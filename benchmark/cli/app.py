@@ -162,6 +162,8 @@ def tune(methods: Annotated[str, typer.Argument(help="names or files, with comma
          sequence: Annotated[str, typer.Option("--sequence")] = "rooms_tune_s1",
          seeds: Annotated[str, typer.Option(help="such as 0,1")] = "0",
          budget: Annotated[int, typer.Option(min=1, help="Trials of a method.")] = 6,
+         settings: Annotated[list[str] | None, typer.Option(
+             "--set", help="recipe.KEY=VALUE, for all trials; repeatable")] = None,
          to: Annotated[Path, typer.Option("--to", help="Where results and runs are kept.")] = Path(
              "results/tuning"),
          device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -169,7 +171,7 @@ def tune(methods: Annotated[str, typer.Argument(help="names or files, with comma
     """Choose a method's settings by the protocol that is the same for all."""
     from benchmark.cli.tuning import tune_command
 
-    tune_command(methods, sequence, seeds, budget, to, device, data_root, as_json)
+    tune_command(methods, sequence, seeds, budget, settings or [], to, device, data_root, as_json)
 
 
 @app.command()

@@ -17,8 +17,8 @@ from benchmark.options import Options
 from benchmark.tuning import Trial, tune
 
 
-def tune_command(methods: str, sequence: str, seeds: str, budget: int, to: Path, device: str,
-                 data_root: Path | None, as_json: bool) -> None:
+def tune_command(methods: str, sequence: str, seeds: str, budget: int, settings: list[str],
+                 to: Path, device: str, data_root: Path | None, as_json: bool) -> None:
     """Tune one method after the other; write grid, scores and choice of each."""
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
@@ -37,11 +37,11 @@ def tune_command(methods: str, sequence: str, seeds: str, budget: int, to: Path,
     for method in methods.split(","):
         console.print(f"{method} on {sequence}, seeds {seeds}")
         try:
-            found = tune(method, sequence, numbers, options, budget, show)
+            found = tune(method, sequence, numbers, options, budget, show, settings)
         except KeyboardInterrupt:
             raise Interrupted("interrupted; the same command goes on from there") from None
         path = to / find_sequence(sequence).name / f"{found.method}.json"
-        result = {**found.told(), "command": command}
+        result = {**found.told(), "set": settings, "command": command}
         write_json(path, result)
         told.append(result)
         console.print(f"  chosen: {found.chosen}; written to {path}", markup=False)

@@ -45,6 +45,8 @@ class Tuned(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     about: str
+    recipe: dict[str, Any] = Field({}, description="what all methods change in the recipe: the "
+                                                   "learning rate finetune chose")
     methods: dict[str, dict[str, Any]] = Field(description="method -> its tuned settings")
 
 
@@ -152,15 +154,14 @@ def find_recipe(sequence: Sequence, name: str | None = None) -> Recipe:
     return yaml_file.parse(Recipe, _find_file(sequence, "recipe", sequence.family.recipe, name))
 
 
-def find_tuned(sequence: Sequence, method: str) -> dict[str, Any]:
-    """A method's settings as tuned for the sequence's family; none when it was not tuned.
+def find_tuned(sequence: Sequence) -> Tuned:
+    """What was tuned for the sequence's family.
 
     Raises `RequestError` when the family names no tuned settings.
     """
     if sequence.family.tuned is None:
         raise RequestError(f"{sequence.file} has no tuned settings (tuned: ...); leave --tuned out")
-    found = yaml_file.parse(Tuned, _find_file(sequence, "tuned", sequence.family.tuned, None))
-    return found.methods.get(method, {})
+    return yaml_file.parse(Tuned, _find_file(sequence, "tuned", sequence.family.tuned, None))
 
 
 def _find_file(sequence: Sequence, what: str, usual: str, chosen: str | None) -> Path:
