@@ -22,7 +22,7 @@ from benchmark.registry import find_method
 from benchmark.run import execute
 from benchmark.scores import Curve, Matrix, Score, delta
 
-LEARNING_RATES = {"recipe.lr": (0.002, 0.003, 0.005, 0.008, 0.012, 0.02)}
+LEARNING_RATES = {"recipe.lr": (0.003, 0.005, 0.008, 0.012, 0.02, 0.03)}
 """What finetune tries."""
 BUDGET = 6
 """Trials of a method, its defaults among them."""
