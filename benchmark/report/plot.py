@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.files import write_atomically
-from benchmark.report.groups import Group, Line, groups_of
+from benchmark.report.groups import Group, groups_of
+from benchmark.report.lines import Line
 from benchmark.report.names import METRIC_NAMES, heading
 from benchmark.report.records import Collection
 from benchmark.report.style import GREY, SETTINGS, TEXT_SIZE, Look, looks, spread
@@ -109,7 +110,7 @@ def _title(group: Group, inches: float) -> str:
     return "\n".join(textwrap.wrap(text, max(30, int(inches * 13))))
 
 
-def _panel(axes: Axes, lines: Sequence[Line], task: str, metric: str, phases: int,
+def _panel(axes: Axes, lines: Sequence[Line[int]], task: str, metric: str, phases: int,
            styles: dict[str, Look]) -> None:
     axes.set_xlim(0.85, phases + 0.15)
     axes.set_xticks(range(1, phases + 1))

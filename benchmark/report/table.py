@@ -9,7 +9,9 @@ from benchmark.errors import RequestError, unknown
 from benchmark.metrics import Convention
 from benchmark.report.captions import caption
 from benchmark.report.costs import COLUMNS, costs
-from benchmark.report.groups import Group, Line, groups_of
+from benchmark.report.grid import BASELINES
+from benchmark.report.groups import Group, groups_of
+from benchmark.report.lines import Line
 from benchmark.report.names import METRIC_NAMES
 from benchmark.report.records import Collection, Found
 from benchmark.report.rescore import matrix_of
@@ -21,8 +23,6 @@ from benchmark.scores import (
     relative_bwt,
     relative_forgetting,
 )
-
-BASELINES = ("finetune", "separate", "joint")
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class _Builder:
                 for task in self.group.record.tasks for metric in task.metrics
                 if all_metrics or metric.primary]
 
-    def _row(self, line: Line) -> Row:
+    def _row(self, line: Line[int]) -> Row:
         matrices = self.matrices[line.label]
         scores = {column.key: self._metric(matrices, column.key) for column in self.columns
                   if "/" in column.key}
@@ -188,7 +188,7 @@ class _Builder:
             return [Score(None, f"no {self.baseline} run of the same seed")]
         return [delta(matrix, reference) for matrix, reference in pairs]
 
-    def _rank(self, line: Line) -> Cell:
+    def _rank(self, line: Line[int]) -> Cell:
         if line.bound:
             return Cell(None, None, 0, "bounds are not ranked")
         if self.holes:

@@ -1,0 +1,59 @@
+"""Commands that read what runs left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs, Sequences
+
+
+def ls(what: Annotated[str, typer.Argument(help="methods, sequences, datasets or runs")],
+       runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
+    """List what there is."""
+    from benchmark.cli.listing import ls_command
+
+    ls_command(what, runs, no_published, as_json)
+
+
+def show(name: Annotated[str, typer.Argument(help="a method, a sequence, or a run")],
+         runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
+    """Show a method's settings and sources, a sequence, or a run's matrix."""
+    from benchmark.cli.showing import show_command
+
+    show_command(name, runs, no_published, as_json)
+
+
+def table(sequences: Sequences = "*",
+          baseline: Annotated[str, typer.Option(help="finetune, separate or joint")] = "finetune",
+          convention: Annotated[str, typer.Option(help="pixel, image or batch:N")] = "pixel",
+          format: Annotated[str, typer.Option(help="rich, md, csv, latex, html or json")] = "rich",
+          costs: Annotated[bool, typer.Option("--costs", help="Delta and what methods cost: "
+                                              "memory, exemplars, parameters, passes, time.")
+                           ] = False,
+          runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
+    """Compare methods: metrics, Delta, forgetting, costs; missing runs are shown."""
+    from benchmark.cli.results import table_command
+
+    table_command(sequences, baseline, convention, "json" if as_json else format, costs,
+                  runs, no_published)
+
+
+def plot(what: Annotated[str, typer.Argument(help="forgetting")], sequences: Sequences = "*",
+         to: Annotated[Path, typer.Option("--to", help="Folder for the figures.")] = Path(
+             "results/plots"),
+         runs: Runs = RUNS, no_published: NoPublished = False) -> None:
+    """Draw every metric over the phases, method by method."""
+    from benchmark.cli.results import plot_command
+
+    plot_command(what, sequences, to, runs, no_published)
+
+
+def validate(records: Annotated[list[Path], typer.Argument(help="record.json files or folders")],
+             as_json: AsJson = False) -> None:
+    """Check records: schema, and that the matrix follows from the stored statistics."""
+    from benchmark.cli.results import validate_command
+
+    validate_command(records, as_json)
