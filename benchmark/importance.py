@@ -76,4 +76,5 @@ def mean_one(found: Parameters) -> Parameters:
     losses of different scales, add up alike."""
     entries = sum(value.numel() for value in found.values())
     mean = torch.stack([value.sum() for value in found.values()]).sum() / entries
-    return {name: value / (mean + 1e-12) for name, value in found.items()}
+    return {name: value / mean.clamp(min=torch.finfo(mean.dtype).tiny)
+            for name, value in found.items()}
