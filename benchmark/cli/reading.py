@@ -41,14 +41,20 @@ def table(sequences: Sequences = "*",
                   runs, no_published)
 
 
-def plot(what: Annotated[str, typer.Argument(help="forgetting")], sequences: Sequences = "*",
+def plot(what: Annotated[str, typer.Argument(help="a kind of plot, or all: docs/plots.md lists "
+                                             "them")],
+         sequences: Sequences = "*",
+         methods: Annotated[str | None, typer.Option(help="Names or globs, with commas; baselines "
+                                                     "and bounds stay.")] = None,
+         baseline: Annotated[str | None, typer.Option(help="finetune, separate or joint, for "
+                                                      "kinds that show gains.")] = None,
          to: Annotated[Path, typer.Option("--to", help="Folder for the figures.")] = Path(
              "results/plots"),
-         runs: Runs = RUNS, no_published: NoPublished = False) -> None:
-    """Draw every metric over the phases, method by method."""
-    from benchmark.cli.results import plot_command
+         runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
+    """Draw figures of what runs measured: PNG and PDF."""
+    from benchmark.cli.plotting import plot_command
 
-    plot_command(what, sequences, to, runs, no_published)
+    plot_command(what, sequences, methods, baseline, to, runs, no_published, as_json)
 
 
 def validate(records: Annotated[list[Path], typer.Argument(help="record.json files or folders")],

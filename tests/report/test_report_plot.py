@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 
 from benchmark.errors import RequestError
-from benchmark.report import plot
 from benchmark.report.groups import groups_of
+from benchmark.report.plots import forgetting
 from benchmark.report.style import looks, spread
 
 numbers = st.floats(-50, 250, allow_nan=False)
@@ -23,22 +23,22 @@ def test_one_png_and_pdf_per_group_the_same_each_time(maker, tmp_path):
             maker.run(method, seed, tasks=("semantic", "depth"))
     maker.run("had", 0, tasks=("semantic", "depth"), epochs=5)
     maker.run("ewc", 0, tasks=("semantic", "depth"), failed="stopped")
-    files = plot.forgetting(maker.collection(), None, tmp_path / "a")
+    files = forgetting.draw(maker.collection(), None, tmp_path / "a")
     assert [file.name for file in files] == [
         "forgetting_rooms_s1.png", "forgetting_rooms_s1.pdf",
         "forgetting_rooms_s1_recipe.epochs=5.png", "forgetting_rooms_s1_recipe.epochs=5.pdf"]
     assert files[0].read_bytes().startswith(b"\x89PNG")
     assert files[1].read_bytes().startswith(b"%PDF")
-    again = plot.forgetting(maker.collection(), ["rooms_s1"], tmp_path / "b")
+    again = forgetting.draw(maker.collection(), ["rooms_s1"], tmp_path / "b")
     assert [file.read_bytes() for file in again] == [file.read_bytes() for file in files]
     with pytest.raises(RequestError, match="rooms_s1"):
-        plot.forgetting(maker.collection(), ["rooms_s9"], tmp_path)
+        forgetting.draw(maker.collection(), ["rooms_s9"], tmp_path)
 
 
 def test_panels_show_each_metric_from_the_tasks_own_phase_on(maker):
     for method in ("finetune", "had", "joint"):
         maker.run(method, tasks=("semantic", "depth"))
-    figure = plot._figure(groups_of(maker.collection())[0])
+    figure = forgetting._figure(groups_of(maker.collection())[0])
     titles = [axes.get_title("left") for axes in figure.axes]
     assert titles == ["semantic mIoU (%) ↑", "semantic pixel accuracy (%) ↑",
                       "depth abs error (m) ↓", "depth RMSE (m) ↓", "depth rel error ↓",
@@ -55,7 +55,7 @@ def test_panels_show_each_metric_from_the_tasks_own_phase_on(maker):
 def test_labels_do_not_overlap(maker):
     for method in "abcdefghijklmnopq":
         maker.run(method, tasks=("normals", "depth"))
-    figure = plot._figure(groups_of(maker.collection())[0])
+    figure = forgetting._figure(groups_of(maker.collection())[0])
     figure.canvas.draw()
     for axes in figure.axes:
         # of the text alone: an annotation's own extent takes in its leader line
@@ -71,7 +71,7 @@ def test_a_metric_without_values_says_so(maker):
     matrix = {"depth": {metric: [None] for metric in run.record.matrix["depth"]}}
     maker.made.clear()
     maker.run("had", tasks=("depth",), matrix=matrix)
-    figure = plot._figure(groups_of(maker.collection())[0])
+    figure = forgetting._figure(groups_of(maker.collection())[0])
     assert {text.get_text() for axes in figure.axes for text in axes.texts} == {"not measured"}
 
 

@@ -1,4 +1,4 @@
-"""Plots of records: how every metric moves as tasks are added."""
+"""`forgetting`: how every metric moves as tasks are added."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LABEL_GAP = TEXT_SIZE * 1.15
 """Points between the names of two lines."""
 
 
-def forgetting(collection: Collection, sequences: Sequence[str] | None, to: Path) -> list[Path]:
+def draw(collection: Collection, sequences: Sequence[str] | None, to: Path) -> list[Path]:
     """Draw every metric of every task over the phases: one figure per group of comparable runs.
 
     A line is the mean over seeds, its band runs from the least to the largest seed; bounds are
@@ -124,7 +124,7 @@ def _panel(axes: Axes, lines: Sequence[Line[int]], task: str, metric: str, phase
             axes.axhline(points[-1][1], color=GREY, linestyle=(0, (4, 3)), linewidth=0.9)
             ends.append((line.label, points[-1][1], GREY))
         else:
-            _draw(axes, points, styles[line.label])
+            _line(axes, points, styles[line.label])
             ends.append((line.label, points[-1][1], styles[line.label].colour))
     axes.margins(y=0.08)
     _label_ends(axes, ends)
@@ -140,7 +140,7 @@ def _over_seeds(rows: Sequence[Sequence[float | None]]) -> list[tuple[int, float
     return points
 
 
-def _draw(axes: Axes, points: Sequence[tuple[int, float, float, float]], look: Look) -> None:
+def _line(axes: Axes, points: Sequence[tuple[int, float, float, float]], look: Look) -> None:
     phases, means, least, largest = zip(*points, strict=True)
     if len(points) > 1:
         axes.fill_between(phases, least, largest, color=look.colour, alpha=0.15, linewidth=0)

@@ -1,0 +1,60 @@
+"""Plots of records: one module per kind, each with `draw`.
+
+`draw(collection, sequences, to) -> list[Path]` writes PNG and PDF files below `to` and returns
+them; `sequences` are names or globs to keep. Kinds that measure gains take `baseline` too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+
+from benchmark.errors import unknown
+from benchmark.report.grid import BASELINES
+from benchmark.report.records import Collection, Found
+
+PLOTS = {
+    "forgetting": "benchmark.report.plots.forgetting",
+}
+"""The kinds: the name a user types -> the module that draws it."""
+
+WITH_BASELINE: frozenset[str] = frozenset()
+"""Kinds whose `draw` takes the baseline gains are measured against."""
+
+
+def draw(kind: str, collection: Collection, sequences: Sequence[str] | None, to: Path,
+         methods: Sequence[str] = (), baseline: str | None = None) -> list[Path]:
+    """Draw one kind of plot below `to`; the files written.
+
+    `methods` are names or globs; bounds and baselines are kept beside them. Without a `baseline`
+    each kind takes its own. Raises `RequestError` for a kind or baseline that does not exist and
+    for patterns that no run matches.
+    """
+    if kind not in PLOTS:
+        raise unknown("plot", kind, PLOTS)
+    if baseline is not None and baseline not in BASELINES:
+        raise unknown("baseline", baseline, BASELINES)
+    module = import_module(PLOTS[kind])
+    given = {"baseline": baseline} if baseline and kind in WITH_BASELINE else {}
+    files: list[Path] = module.draw(_only(collection, methods), sequences, to, **given)
+    return files
+
+
+def _only(collection: Collection, methods: Sequence[str]) -> Collection:
+    if not methods:
+        return collection
+    names = {found.record.method.name for found in (*collection.complete, *collection.failed)}
+    for pattern in methods:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise unknown("method with runs", pattern, names)
+
+    def kept(found: Found) -> bool:
+        method = found.record.method
+        return (method.kind == "bound" or method.name in BASELINES
+                or any(fnmatchcase(method.name, pattern) for pattern in methods))
+
+    return replace(collection, complete=tuple(filter(kept, collection.complete)),
+                   failed=tuple(filter(kept, collection.failed)))
