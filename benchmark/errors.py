@@ -22,6 +22,10 @@ class DataError(RequestError):
     """A file of a data set cannot be used; the message names the file. Exit code 2."""
 
 
+class Busy(RequestError):
+    """Another process carries out this very run at the moment. Exit code 2."""
+
+
 class RunError(LhlbenchError):
     """A run started and failed; its record says why. Exit code 1."""
 

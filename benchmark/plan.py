@@ -24,8 +24,8 @@ from benchmark.config.yaml_file import validate
 from benchmark.data.source import SourceConfig
 from benchmark.data.sources import find_source, source_config
 from benchmark.errors import RequestError, unknown
-from benchmark.files import digest
 from benchmark.method import Method
+from benchmark.record import run_id
 from benchmark.registry import find_method, plug_in_digest
 
 
@@ -74,10 +74,7 @@ class Plan:
 
     def run_id(self, fingerprint: str) -> str:
         """Readable, and different whenever something that changes numbers is."""
-        told = self.config.told()
-        told["recipe"].pop("about")
-        mark = digest([PROTOCOL_VERSION, fingerprint, told])[:10]
-        return f"{self.config.method}-{self.config.sequence}-seed{self.config.seed}-{mark}"
+        return run_id(self.config.told(), fingerprint, PROTOCOL_VERSION)
 
     def make_method(self) -> Method:
         return self.method(self.method.Config.model_validate(self.config.method_config))

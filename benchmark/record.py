@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmark.errors import RequestError
-from benchmark.files import write_atomically, write_json
+from benchmark.files import digest, write_atomically, write_json
 
 SCHEMA = 1
 RECORD_FILE = "record.json"
@@ -142,6 +143,16 @@ class Record(_Part):
         path = folder / RECORD_FILE
         write_json(path, self.model_dump(mode="json", by_alias=True))
         return path
+
+
+def run_id(config: Mapping[str, Any], fingerprint: str, protocol: int) -> str:
+    """The name of a run: readable, and different whenever something that changes numbers is.
+
+    `config` is a resolved configuration as records hold it, `fingerprint` that of its data.
+    """
+    recipe = {key: value for key, value in config["recipe"].items() if key != "about"}
+    mark = digest([protocol, fingerprint, {**config, "recipe": recipe}])[:10]
+    return f"{config['method']}-{config['sequence']}-seed{config['seed']}-{mark}"
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

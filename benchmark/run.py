@@ -13,7 +13,7 @@ from benchmark.data.held_out import HeldOut
 from benchmark.data.source import Places
 from benchmark.data.sources import find_source
 from benchmark.data.store import Store
-from benchmark.errors import LhlbenchError, RequestError, RunError
+from benchmark.errors import Busy, LhlbenchError, RequestError, RunError
 from benchmark.lifelong import LifelongRun
 from benchmark.options import Options, Stopped, Watcher
 from benchmark.plan import Plan
@@ -35,22 +35,26 @@ def open_store(plan: Plan, places: Places) -> Store:
     return find_source(plan.source_config.name).open_store(plan.source_config, family)
 
 
+def data_of(plan: Plan, places: Places) -> Store:
+    """What a run of the plan sees of its data set: all of it, or what is not held out."""
+    store = open_store(plan, places)
+    return HeldOut(store, plan.config.held_out) if plan.config.held_out else store
+
+
 def execute(plan: Plan, options: Options, watcher: Watcher | None = None) -> Outcome:
     """Carry out a plan, or go on with it where it was left; a finished run is only reported.
 
     Raises `RequestError` before anything is written, `RunError` when the run fails; a failed run
     leaves a record with status "failed" and the reason.
     """
-    store = open_store(plan, options.places)
-    if plan.config.held_out:
-        store = HeldOut(store, plan.config.held_out)
+    store = data_of(plan, options.places)
     folder = options.runs / plan.run_id(store.fingerprint)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", timeout=0):
             return _locked(plan, options, watcher or Watcher(), store, folder)
     except Timeout:
-        raise RequestError(f"{folder} is being run by another process") from None
+        raise Busy(f"{folder} is being run by another process") from None
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {error.strerror or error}; what is already "
                        "there stays valid, and the same command goes on from it") from error
