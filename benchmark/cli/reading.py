@@ -57,6 +57,20 @@ def plot(what: Annotated[str, typer.Argument(help="a kind of plot, or all: docs/
     plot_command(what, sequences, methods, baseline, to, runs, no_published, as_json)
 
 
+def compare(methods: Annotated[list[str], typer.Argument(help="labels or globs, such as had or "
+                                                         "'had (weight=6)', with commas; each is "
+                                                         "set against the last")],
+            sequences: Sequences = "*",
+            metric: Annotated[str, typer.Option(help="delta, or TASK/METRIC")] = "delta",
+            baseline: Annotated[str, typer.Option(help="finetune, separate or joint")] = "finetune",
+            convention: Annotated[str, typer.Option(help="pixel, image or batch:N")] = "pixel",
+            runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
+    """Is one method better than another? Paired over orders and seeds, with exact tests."""
+    from benchmark.cli.comparing import compare_command
+
+    compare_command(methods, sequences, baseline, metric, convention, runs, no_published, as_json)
+
+
 def validate(records: Annotated[list[Path], typer.Argument(help="record.json files or folders")],
              as_json: AsJson = False) -> None:
     """Check records: schema, and that the matrix follows from the stored statistics."""
