@@ -15,7 +15,12 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
 DASHES = ("-", (0, (5, 1.2)), (0, (1.2, 1)), (0, (6, 1.2, 1.2, 1.2)))
 GREY = "#666666"
-TEXT_SIZE = 7.5
+"""Bounds and what is said beside the data."""
+FAINT = "#BDBDBD"
+"""Methods that are shown for their range, not one by one."""
+DIVERGING = "RdBu"
+"""A matplotlib colour map from worse (red) over unchanged (white) to better (blue)."""
+TEXT_SIZE, TITLE_SIZE = 7.5, 9.5
 """Points."""
 
 SETTINGS: dict[RcKeyType, Any] = {
@@ -27,6 +32,7 @@ SETTINGS: dict[RcKeyType, Any] = {
     "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#E5E5E5", "grid.linewidth": 0.6,
     "axes.axisbelow": True, "lines.linewidth": 1.4, "lines.markersize": 4.2, "savefig.dpi": 160,
     "pdf.fonttype": 42, "axes.unicode_minus": True,
+    "text.parse_math": False,  # a name is shown as it is, dollar signs and all
 }
 
 
@@ -37,6 +43,10 @@ class Look:
     colour: str
     marker: str
     dash: Any
+
+
+REFERENCE_LOOK = Look("black", "x", "-")
+"""The method that the others are measured against."""
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:

@@ -7,14 +7,22 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib import rc_context
 from matplotlib.text import Text
 
 from benchmark.errors import RequestError
-from benchmark.report.groups import groups_of
 from benchmark.report.plots import forgetting
-from benchmark.report.style import looks, spread
+from benchmark.report.plots.curves import MANY, SHOWN
+from benchmark.report.plots.means import by_sequence
+from benchmark.report.style import FAINT, SETTINGS, looks, spread
 
 numbers = st.floats(-50, 250, allow_nan=False)
+
+
+@pytest.fixture(autouse=True)
+def _styled():
+    with rc_context(SETTINGS):
+        yield
 
 
 def test_one_png_and_pdf_per_group_the_same_each_time(maker, tmp_path):
@@ -38,7 +46,7 @@ def test_one_png_and_pdf_per_group_the_same_each_time(maker, tmp_path):
 def test_panels_show_each_metric_from_the_tasks_own_phase_on(maker):
     for method in ("finetune", "had", "joint"):
         maker.run(method, tasks=("semantic", "depth"))
-    figure = forgetting._figure(groups_of(maker.collection())[0])
+    figure = forgetting.figure(by_sequence(maker.collection())[0])
     titles = [axes.get_title("left") for axes in figure.axes]
     assert titles == ["semantic mIoU (%) ↑", "semantic pixel accuracy (%) ↑",
                       "depth abs error (m) ↓", "depth RMSE (m) ↓", "depth rel error ↓",
@@ -53,17 +61,30 @@ def test_panels_show_each_metric_from_the_tasks_own_phase_on(maker):
 
 
 def test_labels_do_not_overlap(maker):
-    for method in "abcdefghijklmnopq":
+    for method in "abcdefghijkl":
         maker.run(method, tasks=("normals", "depth"))
-    figure = forgetting._figure(groups_of(maker.collection())[0])
+    figure = forgetting.figure(by_sequence(maker.collection())[0])
     figure.canvas.draw()
     for axes in figure.axes:
         # of the text alone: an annotation's own extent takes in its leader line
         boxes = sorted((Text.get_window_extent(text) for text in axes.texts),
                        key=lambda box: box.y0)
-        assert len(boxes) == 17
+        assert len(boxes) == 12
         assert all(low.y1 <= high.y0 + 1 for low, high in itertools.pairwise(boxes))
         assert boxes[-1].y1 < figure.bbox.y1
+
+
+def test_of_many_methods_the_best_and_finetune_are_told_apart(maker):
+    names = [f"m{index:02}" for index in range(MANY + 3)]
+    for quality, name in enumerate(names):
+        matrix = {"semantic": {"miou": [10.0 + quality], "pixel_accuracy": [50.0 + quality]}}
+        maker.run(name, tasks=("semantic",), matrix=matrix)
+    maker.run("finetune", tasks=("semantic",), matrix=maker.made[0].record.matrix)
+    axes = forgetting.figure(by_sequence(maker.collection())[0]).axes[0]
+    named = {text.get_text() for text in axes.texts}
+    assert named == {"finetune", *names[-SHOWN:]}
+    assert {line.get_label() for line in axes.lines if line.get_color() == FAINT} == \
+        {*names} - named
 
 
 def test_a_metric_without_values_says_so(maker):
@@ -71,7 +92,7 @@ def test_a_metric_without_values_says_so(maker):
     matrix = {"depth": {metric: [None] for metric in run.record.matrix["depth"]}}
     maker.made.clear()
     maker.run("had", tasks=("depth",), matrix=matrix)
-    figure = forgetting._figure(groups_of(maker.collection())[0])
+    figure = forgetting.figure(by_sequence(maker.collection())[0])
     assert {text.get_text() for axes in figure.axes for text in axes.texts} == {"not measured"}
 
 
