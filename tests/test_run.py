@@ -177,3 +177,32 @@ def test_bf16_runs_on_the_cpu(cache, tmp_path):
     plan = tiny_plan("had", settings=["recipe.precision=bf16"])
     options = Options(runs=tmp_path, places=Places(cache), device="cpu")
     assert execute(plan, options).record.environment["precision"] == "bf16"
+
+
+NOW_AND_THEN = """
+from benchmark.method import Method
+
+class NowAndThen(Method):
+    name = "now_and_then"
+    summary = "has a term in every second step"
+    family = "test"
+    steps = 0
+
+    def loss(self, step):
+        self.steps += 1
+        terms = step.new_losses()
+        if self.steps % 2 == 0:
+            terms["all/even"] = step.features.sum() * 0 + self.steps
+        return terms
+"""
+
+
+def test_a_term_that_some_steps_lack_is_averaged_over_the_others(tiny, tmp_path):
+    (tmp_path / "now_and_then.py").write_text(NOW_AND_THEN)
+    outcome = tiny(str(tmp_path / "now_and_then.py"))
+    steps = outcome.record.phases[0].steps
+    first = json.loads((outcome.folder / "log.jsonl").read_text().splitlines()[0])
+    counted = range(1, steps // outcome.record.phases[0].epochs + 1)
+    even = [number for number in counted if number % 2 == 0]
+    assert len(even) > 0
+    assert first["losses"]["all/even"] == sum(even) / len(even)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmark.cli.app import invoke
-from benchmark.config.family import find_sequence
+from benchmark.config.family import find_sequence, find_tuned
 from benchmark.data.held_out import HeldOut
 from benchmark.data.source import Places
 from benchmark.errors import RequestError
 from benchmark.plan import make_plan
 from benchmark.registry import find_method, method_names
 from benchmark.run import open_store
-from benchmark.tuning import choices
+from benchmark.tuning import BUDGET, choices
 from tiny import TINY
 
 
@@ -146,3 +147,22 @@ def test_wrong_requests(words, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert invoke(words) == 2
     assert message in capsys.readouterr().err
+
+
+RESULTS = Path(__file__).resolve().parent.parent / "results" / "tuning" / "rooms_tune_s1"
+
+
+def test_tuned_settings_are_those_that_tuning_chose():
+    chosen = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
+    tuned = find_tuned(find_sequence("rooms_s1"))
+    assert {"recipe.lr": tuned.recipe["lr"]} == chosen.pop("finetune")["chosen"]
+    assert tuned.methods == {name: result["chosen"] for name, result in chosen.items()}
+    for name, result in chosen.items():
+        assert set(result["grid"]) == set(find_method(name).grid), f"{name} was tuned otherwise"
+        assert result["set"] == [f"recipe.lr={tuned.recipe['lr']}"]
+        best = max(trial["score"] for trial in result["trials"])
+        assert {"settings": result["chosen"], "score": best}.items() <= next(
+            trial for trial in result["trials"] if trial["score"] == best).items()
+        assert len(result["trials"]) <= BUDGET
+    tunable = {name for name in method_names() if find_method(name).grid}
+    assert tunable == set(chosen), "methods that were not tuned"

@@ -99,19 +99,22 @@ class PhaseTrainer:
         return {name: term.detach() for name, term in terms.items()}
 
     def _mean(self, history: list[dict[str, Tensor]], epoch: int) -> dict[str, float]:
-        """Mean of each term over the epoch; read from the device once, to keep steps free of
-        waiting, so a loss that is not finite is found here rather than in its step."""
-        names = list(history[0])
-        table = torch.stack([torch.stack([terms[name].float() for name in names])
-                             for terms in history]).cpu()
-        bad = (~table.isfinite()).nonzero()
+        """Mean of each term over the epoch's steps that have it; read from the device once, to
+        keep steps free of waiting, so a loss that is not finite is found here, not in its step."""
+        keys = [(step, name) for step, terms in enumerate(history, 1) for name in terms]
+        values = torch.stack([term.float() for terms in history for term in terms.values()]).cpu()
+        bad = (~values.isfinite()).nonzero()
         if len(bad):
-            step, column = bad[0].tolist()
-            task, _, term = names[column].partition("/")
-            raise RunError(f"loss is {table[step, column].item()} in phase {self.phase.number}, "
-                           f"epoch {epoch}, step {step + 1}: task {task}, term '{term}'; "
+            first = int(bad[0])
+            step, name = keys[first]
+            task, _, term = name.partition("/")
+            raise RunError(f"loss is {values[first].item()} in phase {self.phase.number}, "
+                           f"epoch {epoch}, step {step}: task {task}, term '{term}'; "
                            "lower recipe.lr or the method's weight")
-        return dict(zip(names, table.double().mean(0).tolist(), strict=True))
+        found: dict[str, list[float]] = {}
+        for (_, name), value in zip(keys, values.tolist(), strict=True):
+            found.setdefault(name, []).append(value)
+        return {name: sum(each) / len(each) for name, each in found.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes inside a phase; call between two epochs."""

@@ -161,7 +161,7 @@ def test_the_penalty_is_half_the_weighted_way_squared(cache, name):
     ways = {key: value.detach().double() - anchor[key]
             for key, value in later.network.backbone.named_parameters()}
     moved = sum(float((importance[key].double() * way ** 2).sum()) for key, way in ways.items())
-    assert float(terms["backbone/penalty"]) == pytest.approx(3 / 2 * moved, rel=1e-4)
+    assert float(terms["backbone/penalty"].detach()) == pytest.approx(3 / 2 * moved, rel=1e-4)
     if name == "l2sp":
         assert all(bool((value == 1).all()) for value in importance.values())
 
