@@ -70,6 +70,7 @@ class LifelongRun:
         self.fabric = make_fabric(options.device, self.recipe.precision)
         self.network = self._network(1)
         self.evaluator = Evaluator(store, self.fabric.device, options.holding)
+        self.previews = previews.first_images(store, list(self.tasks.values()), self.blocks)
         self.done: list[PhaseInfo] = []
         self.statistics: dict[tuple[int, str], Statistics] = {}
         self.carried_bytes = 0
@@ -83,8 +84,7 @@ class LifelongRun:
         self._restore_boundary()
         for number in range(len(self.done) + 1, len(self.blocks) + 1):
             self._phase(number)
-        previews.write(self.folder / "previews", self.store, self.method, self.network,
-                       list(self.network.tasks.values()), self.fabric.device)
+        self.previews.draw(self.folder / "previews")
         record = self.record("complete")
         record.save(self.folder)
         return record
@@ -157,6 +157,7 @@ class LifelongRun:
             images_per_second=images_per_second(trainer.images, trainer.seconds),
             peak_memory_bytes=peak_memory_bytes(self.fabric.device),
             encoder_forwards=forwards, encoder_backwards=backwards))
+        self.previews.take(column, self.method, self.network, self.fabric.device)
         if len(self.done) < len(self.blocks):
             carried = checkpoint.tensor_bytes(self.method.state_dict())
             self.carried_bytes = max(self.carried_bytes, carried)
@@ -172,6 +173,7 @@ class LifelongRun:
 
     def _save_boundary(self) -> None:
         save_statistics(self.folder, self.statistics)
+        self.previews.save(self.folder)
         checkpoint.save(self.folder / BOUNDARY_FILE, {
             "phases": [info.model_dump() for info in self.done],
             "carried_bytes": self.carried_bytes, "exemplars": list(self.exemplars),
@@ -194,6 +196,7 @@ class LifelongRun:
             last = self._column(len(self.done))
             self.statistics = {key: fields for key, fields in load_statistics(self.folder).items()
                                if key[0] <= last}
+            self.previews.restore(self.folder, last)
 
     def _save_inside(self, trainer: PhaseTrainer) -> None:
         if time.monotonic() - self.saved_at < self.options.checkpoint_seconds:

@@ -22,7 +22,7 @@ def coloured(task: Task, truth: NDArray[Any], valid: NDArray[np.bool_],
     """Targets and further maps of the same task in the same colours, each uint8 [N, H, W, 3].
 
     truth is as `Task` defines targets, the others likewise; `valid` [N, H, W] says which pixels
-    of the truth count. Regression maps share the range of the truth.
+    of the truth count. Regression maps share the range of the truth, probabilities that of 0 to 1.
     """
     maps = [np.asarray(each, np.float32) for each in (truth, *others)]
     if task.kind == "segmentation":
@@ -31,7 +31,7 @@ def coloured(task: Task, truth: NDArray[Any], valid: NDArray[np.bool_],
         shown = [(127.5 - 127.5 * each * np.array([-1, 1, 1])[:, None, None]).transpose(0, 2, 3, 1)
                  for each in maps]
     else:
-        shown = _ramps(maps, value_range(truth, valid))
+        shown = _ramps(maps, (0, 1) if task.kind == "binary" else value_range(truth, valid))
     pixels = [np.clip(each, 0, 255).astype(np.uint8) for each in shown]
     pixels[0][~valid] = GREY
     return pixels

@@ -1,45 +1,193 @@
-"""Pictures of what a finished run predicts: image, truth and prediction side by side."""
+"""What a run predicts on a few evaluation images: kept after every phase, drawn after the last.
+
+`previews.npz` holds, for the first images of the evaluation split:
+
+    tasks               one task as JSON per entry, in the sequence's order
+    images              uint8 [N, 3, H, W]
+    truth/<task>        targets as `Task` defines them, labels uint8, maps float16
+    raw/<phase>/<task>  raw outputs float16 [N, C, H, W] of every task learnt by then
+"""
 
 from __future__ import annotations
 
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.data.columns import load, pixels
+from benchmark.data.blocks import Block
+from benchmark.data.columns import pixels
 from benchmark.data.store import IMAGE, Store
+from benchmark.errors import RequestError
 from benchmark.files import write_atomically
-from benchmark.method import Method, kinds
+from benchmark.method import Method
 from benchmark.model.network import Network
 from benchmark.pictures import Pixels, coloured
 from benchmark.tasks import Task
+from benchmark.tasks.kinds import kind_of
 
-ROWS = 4
+PREVIEWS_FILE = "previews.npz"
+IMAGES = 4
+"""Most images that are kept."""
+BYTES = 8 << 20
+"""What all phases together may take before compression, as long as one image is kept."""
+UNPACKED = 1 << 30
+"""Most bytes a file may unpack to: it may come from anywhere."""
+
 _SMALLEST = 128
 """Least height of an image in a preview; smaller ones are enlarged by whole factors."""
+_KEY = re.compile(r"(?:truth|raw/([1-9]\d*))/([a-z][a-z0-9_]*)")
 
 
-@torch.no_grad()
-def write(folder: Path, store: Store, method: Method, network: Network,
-          tasks: list[Task], device: torch.device) -> None:
-    """One PNG per task in `folder`: the first evaluation images, their truth, their prediction."""
-    first = np.arange(min(ROWS, store.count("eval")))
-    images = load(store, "eval", IMAGE, first, device)
-    network.eval()
-    raws = method.predict(network, pixels(images), tasks)
-    photos = images.cpu().numpy().transpose(0, 2, 3, 1)
-    for task, kind in kinds(tasks):
-        truth = load(store, "eval", task.name, first, device)
-        guess = kind.prediction(raws[task.name]).float().cpu().numpy()
-        valid = kind.valid(truth).cpu().numpy()
-        columns = (photos, *coloured(task, truth.cpu().numpy(), valid, guess))
-        panel = np.concatenate([np.concatenate(list(column)) for column in columns], axis=1)
-        _save(folder / f"{task.name}.png", panel, images.shape[-2])
+@dataclass(frozen=True)
+class Previews:
+    """Images, truth and what was predicted; see the head of the module for the arrays."""
+
+    tasks: tuple[Task, ...]
+    images: NDArray[np.uint8]
+    truth: dict[str, NDArray[Any]]
+    raw: dict[tuple[int, str], NDArray[np.float16]] = field(default_factory=dict)
+    """By phase, counted from 1 as in the matrix of a record, and task."""
+
+    @torch.no_grad()
+    def take(self, phase: int, method: Method, network: Network, device: torch.device) -> None:
+        """Keep the raw outputs of every task the network knows; it is in eval mode."""
+        images = pixels(torch.from_numpy(self.images).to(device))
+        known = list(network.tasks.values())
+        for name, raw in method.predict(network, images, known).items():
+            self.raw[phase, name] = _half(raw.float().cpu().numpy())
+
+    def prediction(self, phase: int, task: Task) -> NDArray[Any]:
+        """What was predicted after a phase, in the task's own unit: [N, H, W], or [N, C, H, W]
+        of maps and directions. Raises `KeyError` where the task was not learnt by then."""
+        raw = torch.from_numpy(self.raw[phase, task.name]).float()
+        return kind_of(task).prediction(raw).numpy()
+
+    def phases(self, task: str) -> list[int]:
+        """The phases after which there are outputs of a task."""
+        return sorted(phase for phase, name in self.raw if name == task)
+
+    def save(self, folder: Path) -> None:
+        """Write `previews.npz`, atomically; the same previews give the same bytes."""
+        order = [task.name for task in self.tasks]
+        raw = sorted(self.raw, key=lambda key: (key[0], order.index(key[1])))
+        arrays = {"tasks": np.array([task.model_dump_json() for task in self.tasks]),
+                  "images": self.images, **{f"truth/{name}": self.truth[name] for name in order},
+                  **{f"raw/{phase}/{name}": self.raw[phase, name] for phase, name in raw}}
+
+        def write(path: Path) -> None:
+            with open(path, "wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+
+        write_atomically(folder / PREVIEWS_FILE, write)
+
+    def restore(self, folder: Path, last: int) -> None:
+        """Take over what `folder` holds of the phases up to `last`.
+
+        Runs that an earlier version began have no file, and go on without those phases.
+        """
+        if (folder / PREVIEWS_FILE).exists():
+            kept = load(folder).raw
+            self.raw.update({key: kept[key] for key in kept if key[0] <= last})
+
+    def draw(self, folder: Path) -> None:
+        """One PNG per task in `folder`: the images, their truth, what was predicted last."""
+        photos = self.images.transpose(0, 2, 3, 1)
+        for task in self.tasks:
+            for phase in self.phases(task.name)[-1:]:
+                truth = self.truth[task.name]
+                columns = (photos, *coloured(task, truth, task.valid(truth),
+                                             self.prediction(phase, task)))
+                panel = np.concatenate([np.concatenate(list(column)) for column in columns], axis=1)
+                _save_picture(folder / f"{task.name}.png", panel, self.images.shape[-2])
 
 
-def _save(path: Path, panel: Pixels, height: int) -> None:
+def first_images(store: Store, tasks: Sequence[Task], blocks: Sequence[Block]) -> Previews:
+    """Previews of a run over `blocks` before anything was learnt."""
+    height, width = store.array("eval", IMAGE).shape[-2:]
+    rows = slice(images_kept(tasks, [block.tasks for block in blocks], height * width))
+    truth = {task.name: store.values("eval", task.name, rows) for task in tasks}
+    return Previews(tuple(tasks), np.array(store.values("eval", IMAGE, rows)), {
+        name: np.array(values) if values.dtype == np.uint8 else _half(values)
+        for name, values in truth.items()})
+
+
+def images_kept(tasks: Sequence[Task], learnt: Sequence[Sequence[str]], pixels: int) -> int:
+    """How many images of so many pixels are kept by a run that learns `learnt`, phase by phase."""
+    channels = {task.name: task.channels for task in tasks}
+    truth = sum(1 if task.kind in ("segmentation", "binary") else 2 * task.channels
+                for task in tasks)
+    later = range(len(learnt), 0, -1)
+    raw = sum(2 * channels[name] * phases for names, phases in zip(learnt, later, strict=True)
+              for name in names)
+    return max(1, min(IMAGES, BYTES // (pixels * (3 + truth + raw))))
+
+
+def load(folder: Path) -> Previews:
+    """The inverse of `Previews.save`.
+
+    Raises `RequestError` naming the file when it is missing, damaged or anything else.
+    """
+    path = folder / PREVIEWS_FILE
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > UNPACKED:
+                raise ValueError(f"it unpacks to more than {UNPACKED >> 20} MiB")
+        with np.load(path, allow_pickle=False) as arrays:
+            return _checked({key: arrays[key] for key in arrays.files})
+    except FileNotFoundError:
+        raise RequestError(f"{path} does not exist") from None
+    except Exception as error:  # zipfile, zlib, numpy and pydantic each raise their own
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise RequestError(f"{path}: not readable previews: {told}") from None
+
+
+def _checked(arrays: dict[str, NDArray[Any]]) -> Previews:
+    tasks = {task.name: task for task in map(Task.model_validate_json,
+                                             arrays.pop("tasks").tolist())}
+    images = arrays.pop("images")
+    count, _, *size = images.shape
+    _require("images", images, "uint8", (count, 3, *size))
+    found = Previews(tuple(tasks.values()), images, {})
+    for key, array in arrays.items():
+        match = _KEY.fullmatch(key)
+        if match is None or match[2] not in tasks or int(match[1] or 1) > len(tasks):
+            raise ValueError(f"unexpected array '{key}'")
+        phase, task = match[1], tasks[match[2]]
+        if phase is None and task.kind in ("segmentation", "binary"):
+            _require(key, array, "uint8", (count, *size))
+        else:
+            _require(key, array, "float16", (count, task.channels, *size))
+        if phase is None:
+            found.truth[task.name] = array
+        else:
+            found.raw[int(phase), task.name] = array
+    if absent := set(tasks) - set(found.truth):
+        raise ValueError(f"the truth of {', '.join(sorted(absent))} is missing")
+    return found
+
+
+def _require(key: str, array: NDArray[Any], dtype: str, shape: tuple[int, ...]) -> None:
+    if array.dtype != dtype or array.shape != shape or array.ndim < 3 or 0 in shape:
+        raise ValueError(f"'{key}' is {array.dtype} {list(array.shape)}, not {dtype} "
+                         f"{list(shape)}")
+
+
+def _half(values: NDArray[Any]) -> NDArray[np.float16]:
+    """As float16; what is beyond its range becomes its largest number, NaN stays."""
+    largest = np.finfo(np.float16).max
+    halved: NDArray[np.float16] = np.clip(values, -largest, largest).astype(np.float16)
+    return halved
+
+
+def _save_picture(path: Path, panel: Pixels, height: int) -> None:
     factor = max(1, -(-_SMALLEST // height))
     picture = Image.fromarray(panel.repeat(factor, axis=0).repeat(factor, axis=1))
     write_atomically(path, lambda to: picture.save(to, format="PNG"))
