@@ -38,7 +38,7 @@ def run_command(method: str, sequence: str, seed: int, settings: list[str],
     if dry_run:
         print(yaml.safe_dump(plan.config.told(), sort_keys=False), end="")
         return
-    _require_writable(runs)
+    require_writable(runs)
     console = Console(stderr=True)
     watcher: ScreenWatcher = (ProgressWatcher if console.is_terminal else LineWatcher)(console)
     console.print(_title(plan), highlight=False)
@@ -66,7 +66,8 @@ def _title(plan: Plan) -> str:
             f"seed {config.seed}, {config.recipe.precision}")
 
 
-def _require_writable(runs: Path) -> None:
+def require_writable(runs: Path) -> None:
+    """Raises `RequestError` when nothing can be written below `runs`."""
     try:
         runs.mkdir(parents=True, exist_ok=True)
         probe = runs / ".writable"

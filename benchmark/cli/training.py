@@ -41,6 +41,36 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
                 holding, data_root, runs, dry_run, overwrite, as_json)
 
 
+def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files and globs with "
+                                               "commas; '*' is every lifelong method.")],
+          sequences: Annotated[str, typer.Option("--sequences", help="Names, globs, FILE.yaml:s2 "
+                                                 "or FILE.yaml:*, with commas.")],
+          seeds: Annotated[str, typer.Option(help="Such as 0-4 or 0,2,5-7.")] = "0",
+          settings: Annotated[list[str] | None, typer.Option(
+              "--set", help="recipe.KEY=VALUE or dataset.KEY=VALUE, for all runs.")] = None,
+          method_settings: Annotated[list[str] | None, typer.Option(
+              "--method-set", help="METHOD:KEY=VALUE, or KEY=VALUE for all methods.")] = None,
+          recipe: Annotated[str | None, typer.Option(help="Another recipe than the "
+                                                     "family's.")] = None,
+          tuned: Annotated[bool, typer.Option("--tuned", help="Methods' settings as tuned for the "
+                                              "family, not their defaults.")] = False,
+          device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+          workers: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+          launcher: Annotated[str, typer.Option(help="local: processes of this machine.")
+                              ] = "local",
+          data_root: DataRoot = None, runs: Runs = RUNS,
+          retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Also run what failed "
+                                                     "before.")] = False,
+          dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and where they "
+                                                "stand, run nothing.")] = False,
+          as_json: AsJson = False) -> None:
+    """Run many methods on many sequences and seeds; what is finished is skipped."""
+    from benchmark.cli.sweeping import sweep_command
+
+    sweep_command(methods, sequences, seeds, settings or [], method_settings or [], recipe, tuned,
+                  device, workers, launcher, data_root, runs, retry_failed, dry_run, as_json)
+
+
 def tune(methods: Annotated[str, typer.Argument(help="names or files, with commas; finetune "
                                                 "chooses the learning rate")],
          sequence: Annotated[str, typer.Option("--sequence")] = "rooms_tune_s1",
