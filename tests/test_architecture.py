@@ -24,7 +24,7 @@ LAYERS = [  # lowest first; a module imports its own layer and those below
     MACHINERY | {"registry"},
     TRAINERS | {"train", "evaluate", "plan", "options", "environment", "lifelong", "previews",
                 "run"},
-    {"scores", "statistics", "report", "conformance", "tuning"},
+    {"scores", "statistics", "report", "conformance", "tuning", "sweep"},
     {"cli", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
