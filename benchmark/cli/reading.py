@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs, Sequences
+from benchmark.cli.options import RUNS, AsJson, DataRoot, NoPublished, Runs, Sequences
 
 
 def ls(what: Annotated[str, typer.Argument(help="methods, sequences, datasets or runs")],
@@ -69,6 +69,22 @@ def compare(methods: Annotated[list[str], typer.Argument(help="labels or globs, 
     from benchmark.cli.comparing import compare_command
 
     compare_command(methods, sequences, baseline, metric, convention, runs, no_published, as_json)
+
+
+def paper(name: Annotated[str, typer.Argument(help="had, jointdistill or heteroakd")],
+          embedded: Annotated[bool, typer.Option("--embedded", help="Fill the tables from rendered "
+                                                 "data, on any machine.")] = False,
+          sequences: Annotated[str | None, typer.Option(
+              "--sequences", help="Only tables measured on these: names or globs, with commas."
+              )] = None,
+          format: Annotated[str, typer.Option(help="rich, md, csv, latex, html or json")] = "rich",
+          data_root: DataRoot = None, runs: Runs = RUNS, no_published: NoPublished = False,
+          as_json: AsJson = False) -> None:
+    """Show a paper's tables: its numbers beside ours, and how to measure what is missing."""
+    from benchmark.cli.papers import paper_command
+
+    paper_command(name, embedded, sequences, "json" if as_json else format, data_root, runs,
+                  no_published)
 
 
 def validate(records: Annotated[list[Path], typer.Argument(help="record.json files or folders")],
