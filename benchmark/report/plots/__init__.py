@@ -18,10 +18,14 @@ from benchmark.report.records import Collection, Found
 
 PLOTS = {
     "forgetting": "benchmark.report.plots.forgetting",
+    "matrix": "benchmark.report.plots.matrix",
+    "delta": "benchmark.report.plots.delta",
+    "stability": "benchmark.report.plots.stability",
+    "tradeoff": "benchmark.report.plots.tradeoff",
 }
 """The kinds: the name a user types -> the module that draws it."""
 
-WITH_BASELINE: frozenset[str] = frozenset()
+WITH_BASELINE = frozenset({"delta", "stability", "tradeoff"})
 """Kinds whose `draw` takes the baseline gains are measured against."""
 
 

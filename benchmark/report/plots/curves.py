@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from benchmark.report.grid import Grid
-from benchmark.report.plots.means import REFERENCE, Mean, best_first
+from benchmark.report.grid import At, Grid
+from benchmark.report.lines import Line
+from benchmark.report.plots.drawing import text_inches
+from benchmark.report.plots.means import REFERENCE, Mean, best_first, name_of
 from benchmark.report.style import FAINT, GREY, REFERENCE_LOOK, TEXT_SIZE, Look, looks, spread
 
 MANY, SHOWN = 12, 8
@@ -26,6 +28,8 @@ class Curve:
     """What one method contributes to a panel; a bound's last point is its level."""
 
     label: str
+    name: str
+    """The label as the reader sees it."""
     bound: bool
     points: Points
 
@@ -46,6 +50,25 @@ def told(grid: Grid) -> str:
             f"grey: {', '.join(others)}." if others else "")
 
 
+def curves_of(grid: Grid, points: Callable[[Line[At]], Points]) -> list[Curve]:
+    """A curve for each method of a grid that has runs."""
+    return [Curve(line.label, name_of(grid, line), line.bound, points(line))
+            for line in grid.lines if line.runs]
+
+
+def widest(grid: Grid) -> float:
+    """Inches that the longest of the names right of a panel needs, its leader line too."""
+    styles = coloured(grid)
+    return 0.25 + max(text_inches(name_of(grid, line)) for line in grid.lines
+                      if line.bound or line.label in styles)
+
+
+def height_of(grid: Grid, least: float) -> float:
+    """Inches a panel needs so that the names beside it do not touch, `least` at least."""
+    named = len(coloured(grid)) + sum(line.bound for line in grid.lines)
+    return max(least, named * LABEL_GAP / 72)
+
+
 def panel(axes: Axes, curves: Sequence[Curve], phases: int, styles: Mapping[str, Look]) -> None:
     """Draw curves and name them right of the axes; those without a look lie behind, unnamed."""
     axes.set_xlim(0.85, phases + 0.15)
@@ -57,10 +80,10 @@ def panel(axes: Axes, curves: Sequence[Curve], phases: int, styles: Mapping[str,
         end = curve.points[max(curve.points)].value
         if curve.bound:
             axes.axhline(end, color=GREY, linestyle=(0, (4, 3)), linewidth=0.9)
-            ends.append((curve.label, end, GREY))
+            ends.append((curve.name, end, GREY))
         elif look := styles.get(curve.label):
             _band(axes, curve.points, look)
-            ends.append((curve.label, end, look.colour))
+            ends.append((curve.name, end, look.colour))
         else:
             axes.plot(list(curve.points), [mean.value for mean in curve.points.values()],
                       color=FAINT, linewidth=0.8, zorder=1.5, label=curve.label,

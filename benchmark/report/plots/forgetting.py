@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import ceil
 from pathlib import Path
 
@@ -11,8 +12,16 @@ from matplotlib.figure import Figure
 from benchmark.report.grid import At, Grid
 from benchmark.report.lines import Line
 from benchmark.report.names import metric_heading
-from benchmark.report.plots.curves import LABEL_GAP, Curve, Points, coloured, panel, told
-from benchmark.report.plots.drawing import Sheet, text_inches, write
+from benchmark.report.plots.curves import (
+    Points,
+    coloured,
+    curves_of,
+    height_of,
+    panel,
+    told,
+    widest,
+)
+from benchmark.report.plots.drawing import Sheet, write
 from benchmark.report.plots.means import by_sequence, mean_of, over_runs, title_of
 from benchmark.report.records import Collection
 
@@ -36,10 +45,8 @@ def figure(grid: Grid) -> Figure:
     """A panel per metric of every task, in the order of tasks; all methods of one sequence."""
     tasks, styles = grid.record.tasks, coloured(grid)
     panels = [(task, metric) for task in tasks for metric in task.metrics]
-    named = [line.label for line in grid.lines
-             if line.runs and (line.bound or line.label in styles)]
-    height = max(LEAST_HEIGHT, len(named) * LABEL_GAP / 72)
-    wide, high = WIDTH + max(map(text_inches, named)) + 0.75, height + 0.65
+    height = height_of(grid, LEAST_HEIGHT)
+    wide, high = WIDTH + widest(grid) + 0.5, height + 0.65
     order = ", ".join(f"{phase} {task.name}" for phase, task in enumerate(tasks, 1))
     sheet = Sheet(title_of(grid), f"Phases: {order}. {over_runs(grid, 'bands')}{told(grid)}",
                   0.5 + wide * min(COLUMNS, len(panels)), high * ceil(len(panels) / COLUMNS))
@@ -47,17 +54,16 @@ def figure(grid: Grid) -> Figure:
         row, column = divmod(index, COLUMNS)
         axes = sheet.axes(0.5 + column * wide, 0.25 + row * high, WIDTH, height)
         axes.set_title(metric_heading(task, metric))
-        panel(axes, [Curve(line.label, line.bound, _points(grid, line, task.name, metric.name))
-                     for line in grid.lines], len(tasks), styles)
+        panel(axes, curves_of(grid, partial(_points, task.name, metric.name)), len(tasks), styles)
         if index + COLUMNS >= len(panels):
             axes.set_xlabel("after phase")
     return sheet.figure
 
 
-def _points(grid: Grid, line: Line[At], task: str, metric: str) -> Points:
+def _points(task: str, metric: str, line: Line[At]) -> Points:
     """The mean wherever some run has a value."""
     rows = {at: found.record.matrix[task][metric] for at, found in line.runs.items()}
     means = {phase: mean_of({at: value for at, row in rows.items()
                              if (value := row[phase - 1]) is not None})
-             for phase in range(1, len(grid.record.tasks) + 1)}
+             for phase in range(1, len(line.record.tasks) + 1)}
     return {phase: mean for phase, mean in means.items() if mean}

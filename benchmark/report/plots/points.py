@@ -1,0 +1,116 @@
+"""Scatter plots with one point per method, named beside it, bounds in grey."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import cos, pi, sin
+
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+
+from benchmark.report.grid import Grid
+from benchmark.report.plots.means import REFERENCE, Mean, best_first, name_of
+from benchmark.report.style import GREY, REFERENCE_LOOK, Look, looks
+
+BOUND_LOOK = Look(GREY, "s", "--")
+DISTANCES = (7, 13, 20, 28, 38, 50, 64)
+"""Points that a name may lie away from what it names."""
+DIRECTIONS = [angle * pi / 6 for angle in (0, 6, 1, 11, 5, 7, 2, 10, 4, 8, 3, 9)]
+"""Where a name is put first: right of its point, left, then turning away from both."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One method: two means and how it looks."""
+
+    name: str
+    x: Mean
+    y: Mean
+    look: Look
+
+
+def points_of(grid: Grid, x: Mapping[str, Mean], y: Mapping[str, Mean]) -> list[Point]:
+    """The methods, by label, of which both means are known."""
+    styles = looks([label for label in best_first(grid) if label != REFERENCE])
+    styles[REFERENCE] = REFERENCE_LOOK
+    return [Point(name_of(grid, line), x[line.label], y[line.label],
+                  BOUND_LOOK if line.bound else styles[line.label])
+            for line in grid.lines if line.label in x and line.label in y]
+
+
+def scatter(axes: Axes, points: Sequence[Point]) -> None:
+    """Draw points with their intervals; `name` them once the limits of the axes are set."""
+    for point in points:
+        colour = point.look.colour
+        axes.plot([point.x.low, point.x.high], [point.y.value] * 2, color=colour, alpha=0.45,
+                  linewidth=1)
+        axes.plot([point.x.value] * 2, [point.y.low, point.y.high], color=colour, alpha=0.45,
+                  linewidth=1)
+        axes.plot(point.x.value, point.y.value, color=colour, marker=point.look.marker,
+                  linestyle="none", markersize=5, label=point.name, clip_on=False,
+                  fillstyle="none" if point.look is BOUND_LOOK else "full")
+
+
+def name(axes: Axes, points: Sequence[Point]) -> None:
+    """Write every name beside its point, where it covers no point, interval or other name.
+
+    Names keep within the figure. Where there is no free place the least covered one is taken.
+    """
+    axes.set_xlim(axes.get_xlim())
+    axes.set_ylim(axes.get_ylim())
+    pixels = axes.figure.dpi / 72
+    where = axes.transData.transform
+    at = [where((point.x.value, point.y.value)) for point in points]
+    marks = [Bbox.from_bounds(x - 4 * pixels, y - 4 * pixels, 8 * pixels, 8 * pixels)
+             for x, y in at]
+    taken = [box.padded(pixels / 2) for point in points for box in (
+        Bbox(where([(point.x.low, point.y.value), (point.x.high, point.y.value)])),
+        Bbox(where([(point.x.value, point.y.low), (point.x.value, point.y.high)])))]
+    for index in sorted(range(len(points)), key=lambda index: -at[index][1]):
+        point = points[index]
+        note = axes.annotate(point.name, (point.x.value, point.y.value), (0, 0),
+                             textcoords="offset points", color=point.look.colour,
+                             va="center", ha="center", annotation_clip=False,
+                             arrowprops={"arrowstyle": "-", "linewidth": 0.5, "alpha": 0.6,
+                                         "color": point.look.colour, "shrinkA": 0, "shrinkB": 3})
+        others = marks[:index] + marks[index + 1:]
+        box, offset, distance = _place(note, at[index], pixels, [*taken, *others],
+                                       axes.figure.bbox)
+        note.set_position(offset)
+        note.arrow_patch.set_visible(distance > DISTANCES[0])
+        taken.append(box)
+
+
+def _place(note: Annotation, at: Sequence[float], pixels: float, taken: Sequence[Bbox],
+           frame: Bbox) -> tuple[Bbox, tuple[float, float], float]:
+    """The first place that covers nothing, else the one that covers least.
+
+    Returns its box in pixels, and its offset and distance from `at` in points.
+    """
+    extent = note.get_window_extent()
+    wide, high = extent.width, extent.height
+    best = (float("inf"), extent, (0.0, 0.0), 0.0)
+    for distance, angle in product(DISTANCES, DIRECTIONS):
+        # The nearest point of the text lies `distance` away.
+        across = distance * pixels * cos(angle) + wide / 2 * _side(cos(angle))
+        up = distance * pixels * sin(angle) + high / 2 * _side(sin(angle))
+        box = Bbox.from_bounds(at[0] + across - wide / 2, at[1] + up - high / 2, wide, high)
+        covered = sum(_shared(box, other) for other in taken) + wide * high - _shared(box, frame)
+        if covered < best[0] - 1e-6:
+            best = (covered, box, (across / pixels, up / pixels), distance)
+        if covered <= 1e-6:
+            break
+    return best[1:]
+
+
+def _side(share: float) -> int:
+    return 0 if abs(share) < 1e-6 else 1 if share > 0 else -1
+
+
+def _shared(box: Bbox, other: Bbox) -> float:
+    """The area two boxes share, in square pixels."""
+    both = Bbox.intersection(box, other)
+    return both.width * both.height if both else 0.0
