@@ -4,10 +4,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from benchmark.distillation import Distillation
 from benchmark.method import MethodConfig, setting
+from benchmark.salience import salient_pixels
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import Kind
 
@@ -90,18 +90,5 @@ def balanced(loss: Tensor, groups: Tensor, count: int, mean: str = "geometric",
 
 def salient(loss: Tensor, threshold: float) -> Tensor:
     """L_sg per image [B]: mean of a loss map [B, H, W] where its scaled gradient is salient."""
-    gradient = sobel(loss.detach())
-    low = gradient.amin((1, 2), keepdim=True)
-    span = gradient.amax((1, 2), keepdim=True) - low
-    chosen = gradient - low > threshold * span
+    chosen = salient_pixels(loss.detach(), threshold)
     return (loss * chosen).sum((1, 2)) / chosen.sum((1, 2)).clamp(min=1)
-
-
-def sobel(maps: Tensor) -> Tensor:
-    """Sobel gradient magnitude of maps [B, H, W], borders replicated."""
-    padded = F.pad(maps[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    across = padded[:, :, 2:] - padded[:, :, :-2]
-    down = padded[:, 2:] - padded[:, :-2]
-    horizontal = across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
-    vertical = down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]
-    return (horizontal.square() + vertical.square()).sqrt()

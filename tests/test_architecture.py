@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted([*ROOT.glob("benchmark/**/*.py"), *ROOT.glob("methods/*.py")])
 
 MACHINERY = {  # what methods are made of
-    "method", "snapshot", "teacher", "distillation", "importance", "buffer", "replay",
+    "method", "snapshot", "teacher", "distillation", "salience", "importance", "buffer", "replay",
     "projection", "isolation", "merging", "running_average", "hybrid"}
 TRAINERS = {"tutor", "joint_distillation"}  # machinery that trains networks of its own
 LAYERS = [  # lowest first; a module imports its own layer and those below
