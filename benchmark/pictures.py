@@ -15,6 +15,7 @@ GREY = 128
 """Invalid pixels."""
 _TAB20_GREYS = 7
 """Pair of colours of matplotlib's tab20 that would be taken for invalid pixels."""
+_DARKER = 0.6
 
 
 def coloured(task: Task, truth: NDArray[Any], valid: NDArray[np.bool_],
@@ -26,7 +27,7 @@ def coloured(task: Task, truth: NDArray[Any], valid: NDArray[np.bool_],
     """
     maps = [np.asarray(each, np.float32) for each in (truth, *others)]
     if task.kind == "segmentation":
-        shown = [_palette(task.channels)[each.astype(int) % 256] for each in maps]
+        shown = [palette(task.channels)[each.astype(int) % 256] for each in maps]
     elif task.kind == "direction":  # towards the camera is blue, as usual
         shown = [(127.5 - 127.5 * each * np.array([-1, 1, 1])[:, None, None]).transpose(0, 2, 3, 1)
                  for each in maps]
@@ -56,11 +57,16 @@ def _ramps(maps: list[Any], limits: tuple[float, float]) -> list[Any]:
     return [255 * colormaps["viridis"](each.mean(1))[..., :3] for each in scaled]
 
 
-def _palette(classes: int) -> Pixels:
-    """Colours far apart for neighbouring classes; grey for everything beyond them."""
+def palette(classes: int) -> Pixels:
+    """A colour per label [256, 3], far apart for neighbouring classes; grey beyond the classes.
+
+    From the 19th class on the colours come again, darker each time.
+    """
     from matplotlib import colormaps
 
     chosen = [colormaps["tab20"](k)[:3] for k in range(20) if k // 2 != _TAB20_GREYS]
     colours = np.full((256, 3), GREY, np.uint8)
-    colours[:classes] = [np.multiply(chosen[k * 7 % len(chosen)], 255) for k in range(classes)]
+    for k in range(classes):
+        light = _DARKER ** (k // len(chosen))
+        colours[k] = np.multiply(chosen[k * 7 % len(chosen)], 255 * light)
     return colours

@@ -22,6 +22,7 @@ PLOTS = {
     "delta": "benchmark.report.plots.delta",
     "stability": "benchmark.report.plots.stability",
     "tradeoff": "benchmark.report.plots.tradeoff",
+    "predictions": "benchmark.report.plots.predictions",
 }
 """The kinds: the name a user types -> the module that draws it."""
 

@@ -1,0 +1,132 @@
+"""Keys to the colours of pictures: what each kind of task's colours mean."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from benchmark.pictures import coloured, palette
+from benchmark.report.plots.drawing import Sheet, text_inches
+from benchmark.tasks import Task
+
+ROW = 0.17
+"""Inches of a line of a key."""
+_BALL = 0.5
+_BAR = 1.6
+
+
+class Key(Protocol):
+    """Something drawn below pictures."""
+
+    def height(self, width: float) -> float:
+        """Inches it needs when it may be `width` wide."""
+
+    def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
+        """Draw it with its upper left corner there."""
+
+
+def key_of(task: Task, limits: tuple[float, float], classes: Collection[int]) -> Key:
+    """The key of a task whose truth runs from one limit to the other and shows `classes`."""
+    if task.kind == "segmentation":
+        return Patches(task, tuple(sorted(classes)))
+    if task.kind == "direction":
+        return Ball(task)
+    if task.kind == "binary":
+        return Bar("probability", (0.0, 1.0))
+    if task.channels == 3:
+        return Words(f"red, green and blue: channels from {limits[0]:.3g} to {limits[1]:.3g} "
+                     f"{task.unit}".rstrip())
+    mean = f"mean of {task.channels} channels" if task.channels > 1 else task.name
+    return Bar(f"{mean} ({task.unit})" if task.unit else mean, limits)
+
+
+@dataclass(frozen=True)
+class Patches:
+    """A patch and a name for each class that occurs; the number of a class without a name."""
+
+    task: Task
+    classes: tuple[int, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The names shown, in the order of the classes."""
+        return [self.task.classes[k] if self.task.classes else str(k) for k in self.classes]
+
+    def _per_row(self, width: float) -> tuple[int, float]:
+        each = 0.3 + max(map(text_inches, self.names), default=0.0)
+        return max(1, int(width / each)), each
+
+    def height(self, width: float) -> float:
+        per_row, _ = self._per_row(width)
+        return ROW * -(-len(self.classes) // per_row)
+
+    def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
+        per_row, each = self._per_row(width)
+        colours = palette(self.task.channels) / 255
+        for index, (k, name) in enumerate(zip(self.classes, self.names, strict=True)):
+            row, column = divmod(index, per_row)
+            axes = sheet.axes(left + column * each, top + row * ROW + 0.03, 0.14, 0.11)
+            axes.imshow(colours[k][None, None], aspect="auto", extent=(0, 1, 0, 1))
+            axes.set_axis_off()
+            axes.text(1.3, 0.45, name, transform=axes.transAxes, va="center")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A colour bar with what it measures."""
+
+    label: str
+    limits: tuple[float, float]
+
+    def height(self, width: float) -> float:
+        return 2 * ROW
+
+    def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
+        axes = sheet.axes(left, top + 0.03, _BAR, 0.1)
+        low, high = self.limits
+        high = high if high > low else low + 1
+        axes.imshow(np.linspace(0, 1, 256)[None], cmap="viridis", aspect="auto",
+                    extent=(low, high, 0, 1))
+        axes.set_yticks([])
+        axes.locator_params(axis="x", nbins=4)
+        axes.grid(False)
+        axes.text(1.06, 0.45, self.label, transform=axes.transAxes, va="center")
+
+
+@dataclass(frozen=True)
+class Ball:
+    """A ball seen from the camera: the colour of a surface that faces each way."""
+
+    task: Task
+
+    def height(self, width: float) -> float:
+        return _BALL
+
+    def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
+        axes = sheet.axes(left, top, _BALL, _BALL)
+        across, down = np.meshgrid(*[np.linspace(-1, 1, 101)] * 2)
+        depth = 1 - across**2 - down**2
+        facing = np.stack([across, down, -np.sqrt(depth.clip(0))])[None]
+        ball = coloured(self.task, facing, np.ones((1, 101, 101), bool))[0][0]
+        ball[depth < 0] = 255
+        axes.imshow(ball)
+        axes.set_axis_off()
+        axes.text(1.1, 0.5, "a ball seen from the camera", transform=axes.transAxes, va="center")
+
+
+@dataclass(frozen=True)
+class Words:
+    """A sentence."""
+
+    text: str
+
+    def height(self, width: float) -> float:
+        return ROW
+
+    def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
+        axes = sheet.axes(left, top, width, ROW)
+        axes.set_axis_off()
+        axes.text(0, 0.5, self.text, transform=axes.transAxes, va="center")
