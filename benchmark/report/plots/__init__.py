@@ -22,12 +22,18 @@ PLOTS = {
     "delta": "benchmark.report.plots.delta",
     "stability": "benchmark.report.plots.stability",
     "tradeoff": "benchmark.report.plots.tradeoff",
+    "ranks": "benchmark.report.plots.ranks",
+    "orders": "benchmark.report.plots.orders",
+    "separate": "benchmark.report.plots.separate",
     "predictions": "benchmark.report.plots.predictions",
 }
 """The kinds: the name a user types -> the module that draws it."""
 
-WITH_BASELINE = frozenset({"delta", "stability", "tradeoff"})
+WITH_BASELINE = frozenset({"delta", "stability", "tradeoff", "ranks", "orders"})
 """Kinds whose `draw` takes the baseline gains are measured against."""
+
+USUAL_METHODS = {"separate": ("had",)}
+"""Methods a kind shows unless others are asked for, where there are runs of them."""
 
 
 def draw(kind: str, collection: Collection, sequences: Sequence[str] | None, to: Path,
@@ -43,6 +49,8 @@ def draw(kind: str, collection: Collection, sequences: Sequence[str] | None, to:
     if baseline is not None and baseline not in BASELINES:
         raise unknown("baseline", baseline, BASELINES)
     module = import_module(PLOTS[kind])
+    if not methods:
+        methods = [name for name in USUAL_METHODS.get(kind, ()) if name in _names(collection)]
     given = {"baseline": baseline} if baseline and kind in WITH_BASELINE else {}
     files: list[Path] = module.draw(_only(collection, methods), sequences, to, **given)
     return files
@@ -51,7 +59,7 @@ def draw(kind: str, collection: Collection, sequences: Sequence[str] | None, to:
 def _only(collection: Collection, methods: Sequence[str]) -> Collection:
     if not methods:
         return collection
-    names = {found.record.method.name for found in (*collection.complete, *collection.failed)}
+    names = _names(collection)
     for pattern in methods:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise unknown("method with runs", pattern, names)
@@ -63,3 +71,7 @@ def _only(collection: Collection, methods: Sequence[str]) -> Collection:
 
     return replace(collection, complete=tuple(filter(kept, collection.complete)),
                    failed=tuple(filter(kept, collection.failed)))
+
+
+def _names(collection: Collection) -> set[str]:
+    return {found.record.method.name for found in (*collection.complete, *collection.failed)}

@@ -9,7 +9,7 @@ from math import cos, pi, sin
 
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
 from benchmark.report.grid import Grid
 from benchmark.report.plots.means import REFERENCE, Mean, best_first, name_of
@@ -63,7 +63,7 @@ def name(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_ylim(axes.get_ylim())
     pixels = axes.figure.dpi / 72
     where = axes.transData.transform
-    at = [where((point.x.value, point.y.value)) for point in points]
+    at = [tuple(where((point.x.value, point.y.value))) for point in points]
     marks = [Bbox.from_bounds(x - 4 * pixels, y - 4 * pixels, 8 * pixels, 8 * pixels)
              for x, y in at]
     taken = [box.padded(pixels / 2) for point in points for box in (
@@ -80,12 +80,13 @@ def name(axes: Axes, points: Sequence[Point]) -> None:
         box, offset, distance = _place(note, at[index], pixels, [*taken, *others],
                                        axes.figure.bbox)
         note.set_position(offset)
-        note.arrow_patch.set_visible(distance > DISTANCES[0])
+        if note.arrow_patch and distance == DISTANCES[0]:
+            note.arrow_patch.set_visible(False)  # nothing lies between the two
         taken.append(box)
 
 
-def _place(note: Annotation, at: Sequence[float], pixels: float, taken: Sequence[Bbox],
-           frame: Bbox) -> tuple[Bbox, tuple[float, float], float]:
+def _place(note: Annotation, at: Sequence[float], pixels: float, taken: Sequence[BboxBase],
+           frame: BboxBase) -> tuple[Bbox, tuple[float, float], float]:
     """The first place that covers nothing, else the one that covers least.
 
     Returns its box in pixels, and its offset and distance from `at` in points.
@@ -110,7 +111,7 @@ def _side(share: float) -> int:
     return 0 if abs(share) < 1e-6 else 1 if share > 0 else -1
 
 
-def _shared(box: Bbox, other: Bbox) -> float:
+def _shared(box: Bbox, other: BboxBase) -> float:
     """The area two boxes share, in square pixels."""
     both = Bbox.intersection(box, other)
     return both.width * both.height if both else 0.0

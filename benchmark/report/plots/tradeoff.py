@@ -96,5 +96,7 @@ def _time_axis(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_xlabel(f"training time, times that of {REFERENCE}")
     axes.axvline(1, color=GREY, linewidth=0.6)
     axes.set_xscale("log", base=2)
+    axes.set_xlim(min([0.5, *(point.x.low for point in points)]) / 1.3,
+                  max([2, *(point.x.high for point in points)]) * 1.3)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} x"))
     axes.xaxis.set_minor_locator(NullLocator())
