@@ -93,3 +93,17 @@ def validate(records: Annotated[list[Path], typer.Argument(help="record.json fil
     from benchmark.cli.results import validate_command
 
     validate_command(records, as_json)
+
+
+def report(to: Annotated[Path, typer.Option("--to", help="Folder of the site; an old site there "
+                                            "is replaced.")] = Path("results/site"),
+           sequences: Sequences = "*", runs: Runs = RUNS, no_published: NoPublished = False,
+           serve: Annotated[bool, typer.Option("--serve", help="Then show it to browsers on this "
+                                               "machine until Ctrl-C.")] = False,
+           port: Annotated[int, typer.Option(min=0, max=65535, help="For --serve; 0 is any free "
+                                             "one.")] = 0,
+           as_json: AsJson = False) -> None:
+    """Write the leaderboards, and a page per method and run, as a folder of pages."""
+    from benchmark.cli.publishing import report_command
+
+    report_command(to, sequences, runs, no_published, serve, port, as_json)

@@ -1,0 +1,50 @@
+"""What a leaderboard says about how its numbers came about."""
+
+from __future__ import annotations
+
+from benchmark.report.captions import CONVENTIONS
+from benchmark.report.site.board import Board
+
+
+def caption(board: Board) -> list[str]:
+    """Convention, epoch, baseline, orders, seeds and ranks of a leaderboard, in sentences."""
+    record, cells = board.grid.record, board.grid.cells
+    orders, seeds = board.grid.sequences, board.grid.seeds
+    sentences = [
+        f"Metrics on all {record.dataset.eval_images} evaluation images of {record.dataset.name} "
+        f"({record.dataset.fingerprint[:12]}) after the last epoch of the last phase, "
+        f"{CONVENTIONS[board.convention]}.",
+        f"Mean over {_count(len(orders), 'order')} ({', '.join(orders)}) of the mean over "
+        f"{_count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}): "
+        f"{_count(len(cells), 'run')} of each method.",
+        f"Δ: mean gain over {board.baseline} at the same order and seed, over all metrics of a "
+        "task, then tasks; positive is better."]
+    if board.reason:
+        sentences.append(f"There is no gain to show: {board.reason}.")
+    elif board.paired < len(cells):
+        sentences.append(f"{board.baseline} was run at {board.paired} of the {len(cells)}; Δ is "
+                         "over those.")
+    rows = (*board.complete, *board.incomplete, *board.bounds)
+    if any(row.cells["delta"].interval for row in rows):
+        sentences.append("In brackets: 95 % bootstrap interval, seeds drawn anew within orders.")
+    elif not board.reason:
+        sentences.append("One seed of an order says nothing about how runs vary, so there is no "
+                         "interval.")
+    sentences += [
+        "Forgetting and BWT: of primary metrics, relative to the best and to the just learnt "
+        "value, mean over earlier tasks. Worst task: the smallest gain of any task.",
+        _ranks(board)]
+    return sentences
+
+
+def _ranks(board: Board) -> str:
+    lifelong = len(board.complete) + len(board.incomplete)
+    if not any(row.rank for row in board.complete):
+        return ("Nothing is ranked: fewer than two lifelong methods have every run and a gain of "
+                "each.")
+    return (f"Ranked by Δ: the {len(board.complete)} of {_count(lifelong, 'lifelong method')} "
+            "that have every run; bounds are not ranked.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
