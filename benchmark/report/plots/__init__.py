@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 
-from benchmark.errors import unknown
+from benchmark.errors import RequestError, unknown
 from benchmark.report.grid import BASELINES
 from benchmark.report.records import Collection, Found
 
@@ -26,6 +26,8 @@ PLOTS = {
     "orders": "benchmark.report.plots.orders",
     "separate": "benchmark.report.plots.separate",
     "predictions": "benchmark.report.plots.predictions",
+    "imbalance": "benchmark.report.plots.imbalance",
+    "gradients": "benchmark.report.plots.gradients",
 }
 """The kinds: the name a user types -> the module that draws it."""
 
@@ -41,17 +43,17 @@ def draw(kind: str, collection: Collection, sequences: Sequence[str] | None, to:
     """Draw one kind of plot below `to`; the files written.
 
     `methods` are names or globs; bounds and baselines are kept beside them. Without a `baseline`
-    each kind takes its own. Raises `RequestError` for a kind or baseline that does not exist and
-    for patterns that no run matches.
+    each kind takes its own. Raises `RequestError` for a kind that does not exist, for a baseline
+    where a kind takes none, and for patterns that no run matches.
     """
     if kind not in PLOTS:
         raise unknown("plot", kind, PLOTS)
-    if baseline is not None and baseline not in BASELINES:
-        raise unknown("baseline", baseline, BASELINES)
+    if baseline is not None and kind not in WITH_BASELINE:
+        raise RequestError(f"plot {kind} takes no baseline; {', '.join(sorted(WITH_BASELINE))} do")
     module = import_module(PLOTS[kind])
     if not methods:
         methods = [name for name in USUAL_METHODS.get(kind, ()) if name in _names(collection)]
-    given = {"baseline": baseline} if baseline and kind in WITH_BASELINE else {}
+    given = {"baseline": baseline} if baseline else {}
     files: list[Path] = module.draw(_only(collection, methods), sequences, to, **given)
     return files
 
