@@ -92,11 +92,14 @@ def wilcoxon(differences: Sequence[float]) -> Wilcoxon:
 
     Sizes are ranked with ties averaged, differences of 0 among them, and 0 then has no say
     (Pratt 1959). p is the share of all 2^n choices of signs whose rank sum is as small or smaller
-    on either side, so that ties need no correction.
+    on either side, so that ties need no correction. Sizes that agree to nine digits of the largest
+    are ties: how numbers were rounded must not decide.
     """
     from scipy.stats import rankdata
 
     given = np.asarray(differences, dtype=float)
+    if given.any():
+        given = np.round(given / np.abs(given).max(), 9)
     doubled = np.rint(2 * rankdata(np.abs(given)))[given != 0].astype(int)
     positive = int(doubled[given[given != 0] > 0].sum())
     smaller = min(positive, int(doubled.sum()) - positive)

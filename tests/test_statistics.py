@@ -131,6 +131,12 @@ def test_p_knows_no_unit_and_no_side(differences, factor):
     assert wilcoxon(differences[::-1]) == expected
 
 
+def test_rounding_decides_no_rank():
+    exact = [1, 2, 3, -1, 1, 2.5, 3, 4]
+    for noise in np.random.default_rng(0).uniform(-1e-14, 1e-14, (20, 8)):
+        assert wilcoxon(np.add(exact, noise)) == wilcoxon(exact)
+
+
 def test_five_runs_can_never_reach_the_level_and_six_can():
     assert wilcoxon([1, 2, 3, 4, 5]).p == smallest_p(5) == 0.0625
     assert wilcoxon([1, 2, 3, 4, 5, 6]).p == smallest_p(6) == 0.03125
