@@ -77,22 +77,26 @@ def paper(name: Annotated[str, typer.Argument(help="had, jointdistill or heteroa
           sequences: Annotated[str | None, typer.Option(
               "--sequences", help="Only tables measured on these: names or globs, with commas."
               )] = None,
+          convention: Annotated[str, typer.Option(help="pixel, image or batch:N")] = "pixel",
           format: Annotated[str, typer.Option(help="rich, md, csv, latex, html or json")] = "rich",
           data_root: DataRoot = None, runs: Runs = RUNS, no_published: NoPublished = False,
           as_json: AsJson = False) -> None:
     """Show a paper's tables: its numbers beside ours, and how to measure what is missing."""
     from benchmark.cli.papers import paper_command
 
-    paper_command(name, embedded, sequences, "json" if as_json else format, data_root, runs,
-                  no_published)
+    paper_command(name, embedded, sequences, convention, "json" if as_json else format,
+                  data_root, runs, no_published)
 
 
-def validate(records: Annotated[list[Path], typer.Argument(help="record.json files or folders")],
-             as_json: AsJson = False) -> None:
-    """Check records: schema, and that the matrix follows from the stored statistics."""
-    from benchmark.cli.results import validate_command
+def validate(records: Annotated[list[Path], typer.Argument(
+                 help="record.json files, folders that hold records, or globs")],
+             with_data: Annotated[bool, typer.Option("--with-data", help="Also open the data sets "
+                                                     "and compare them.")] = False,
+             data_root: DataRoot = None, as_json: AsJson = False) -> None:
+    """Check that records are what runs left: the first difference of each is told."""
+    from benchmark.cli.submitting import validate_command
 
-    validate_command(records, as_json)
+    validate_command(records, with_data, data_root, as_json)
 
 
 def report(to: Annotated[Path, typer.Option("--to", help="Folder of the site; an old site there "

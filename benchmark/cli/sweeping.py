@@ -80,6 +80,7 @@ def _carried_out(entries: Sequence[Entry], options: Options, retry_failed: bool,
                 screen.show(event)
     except KeyboardInterrupt:
         counts = tally.counts()
+        _tell_failures([_after(entry, tally.news[entry.run_id]) for entry in ready], words, console)
         raise Interrupted(f"interrupted; {counts['done']} of {len(ready)} runs are done, and the "
                           "same command goes on with the others") from None
     finally:
@@ -111,18 +112,21 @@ def _print_plan(entries: Sequence[Entry], retry_failed: bool, console: Console) 
 
 def _report(entries: Sequence[Entry], words: Sequence[str], console: Console) -> None:
     """Say how it went. Raises `RunError` when a run of the sweep has failed."""
-    busy = [entry for entry in entries if entry.state == "busy"]
-    failed = [entry for entry in entries if entry.state == "failed"]
-    for entry in busy:
-        console.print(f"left out: {entry.reason}", markup=False, soft_wrap=True)
-    for entry in failed:
-        console.print(f"failed: {entry.job}: {entry.reason}\n  {entry.job.command(words)}",
-                      markup=False, soft_wrap=True)
-    done = sum(entry.state == "done" for entry in entries)
-    console.print(f"{done} of {len(entries)} runs are done", markup=False)
-    if failed:
-        raise RunError(f"{len(failed)} of {len(entries)} runs failed; --retry-failed tries them "
-                       "again")
+    _tell_failures(entries, words, console)
+    counts = Counter(entry.state for entry in entries)
+    console.print(f"{counts['done']} of {len(entries)} runs are done", markup=False)
+    if counts["failed"]:
+        raise RunError(f"{counts['failed']} of {len(entries)} runs failed; --retry-failed tries "
+                       "them again")
+
+
+def _tell_failures(entries: Sequence[Entry], words: Sequence[str], console: Console) -> None:
+    for entry in entries:
+        if entry.state == "busy":
+            console.print(f"left out: {entry.reason}", markup=False, soft_wrap=True)
+        if entry.state == "failed":
+            console.print(f"failed: {entry.job}: {entry.reason}\n  {entry.job.command(words)}",
+                          markup=False, soft_wrap=True)
 
 
 def _told(entry: Entry, words: Sequence[str]) -> dict[str, Any]:

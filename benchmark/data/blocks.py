@@ -26,6 +26,20 @@ class Block:
     """Task -> range of `images` (start, stop) that carries its labels."""
 
 
+def batch_sizes(images: int, batch: int, drop_last: bool) -> list[int]:
+    """Images of every step of an epoch.
+
+    The last batch is left out when it is not full, or kept: then a lone image, over which batch
+    norm cannot normalise, joins the batch before. Fewer images than a batch are one batch.
+    """
+    size = max(1, min(batch, images))
+    full, rest = divmod(images, size)
+    sizes = [size] * full
+    if rest and not drop_last:
+        sizes += [sizes.pop() + 1] if rest == 1 else [rest]
+    return sizes
+
+
 def blocks(order: Sequence[str], images: int, split: Split, regime: Regime) -> list[Block]:
     """The blocks of all phases of a run over `images` training images.
 

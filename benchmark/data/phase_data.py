@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmark.config.recipe import Recipe
 from benchmark.data.augment import augment
-from benchmark.data.blocks import Block
+from benchmark.data.blocks import Block, batch_sizes
 from benchmark.data.columns import Columns, Holding, pixels
 from benchmark.data.store import IMAGE, Store
 from benchmark.errors import RequestError, RunError
@@ -92,13 +92,8 @@ class PhaseData:
         return len(self._plan(torch.arange(len(self) * self._recipe.crops_per_image)))
 
     def _plan(self, order: Tensor) -> list[Tensor]:
-        parts = list(order.split(min(self._recipe.batch, len(order))))
-        if len(parts[-1]) < len(parts[0]):
-            last = parts.pop()
-            # Batch norm over the pooled branch needs two images: a lone one joins the step before.
-            if not self._recipe.drop_last:
-                parts += [torch.cat([parts.pop(), last])] if len(last) == 1 else [last]
-        return parts
+        sizes = batch_sizes(len(order), self._recipe.batch, self._recipe.drop_last)
+        return list(order[:sum(sizes)].split(sizes))
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Batches of training epoch `number`; the same for the same seed, always."""
