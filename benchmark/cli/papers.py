@@ -11,8 +11,8 @@ from benchmark.config.shipped import shipped
 from benchmark.report.records import collect
 
 
-def paper_command(name: str, embedded: bool, sequences: str | None, format: str,
-                  data_root: Path | None, runs: Path, no_published: bool) -> None:
+def paper_command(name: str, embedded: bool, sequences: str | None, convention: str,
+                  format: str, data_root: Path | None, runs: Path, no_published: bool) -> None:
     """Print a paper's tables; without any record they are all holes and commands."""
     from benchmark.report.paper import build
     from benchmark.report.paper_data import published
@@ -24,7 +24,8 @@ def paper_command(name: str, embedded: bool, sequences: str | None, format: str,
         Console(stderr=True, highlight=False).print(warning, markup=False)
     extra = [*(["--data-root", str(data_root)] if data_root else []),
              *(["--runs", str(runs)] if runs != RUNS else [])]
-    tables = build(cells, collection, embedded, sequences.split(",") if sequences else None, extra)
+    tables = build(cells, collection, embedded, sequences.split(",") if sequences else None,
+                   convention, extra)
     text = render(tables, format, Console())
     if text is not None:
         print(text, end="" if text.endswith("\n") else "\n")

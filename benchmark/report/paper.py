@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from benchmark.errors import unknown
+from benchmark.metrics import Convention
+from benchmark.record import Cost
+from benchmark.report.captions import CONVENTIONS
 from benchmark.report.paper_data import Key, Published
 from benchmark.report.paper_places import CITATIONS, EMBEDDED, METHODS, PLACES, Place, Variant
 from benchmark.report.paper_runs import Runs
@@ -60,16 +63,21 @@ class PaperTable:
     """One cell of each column: it tells task, metric, unit, direction and baseline."""
     rows: Mapping[str, tuple[Pair, ...]]
     notes: tuple[str, ...]
+    incomplete: tuple[str, ...]
+    """Commands that give a measured row the seeds that other rows have."""
 
 
 def build(cells: Sequence[Published], collection: Collection, embedded: bool = False,
-          sequences: Sequence[str] | None = None, extra: Sequence[str] = ()) -> list[PaperTable]:
+          sequences: Sequence[str] | None = None, convention: str = "pixel",
+          extra: Sequence[str] = ()) -> list[PaperTable]:
     """The tables of one paper's `cells`, measured by the runs of `collection`.
 
     `embedded` takes runs of rendered data instead of the paper's; `sequences` are names or globs
     of the sequences to keep; `extra` are words put at the end of every command. Raises
-    `RequestError` for a pattern that no table matches.
+    `RequestError` for a pattern that no table matches, and for a convention that is unknown or
+    needs statistics that are missing.
     """
+    convention = str(Convention.parse(convention))
     places = EMBEDDED if embedded else PLACES
     tables: dict[Key, list[Published]] = {}
     for cell in cells:
@@ -78,18 +86,26 @@ def build(cells: Sequence[Published], collection: Collection, embedded: bool = F
     for pattern in sequences or ():
         if not any(fnmatchcase(name, pattern) for name in names.values()):
             raise unknown("sequence of this paper", pattern, names.values())
-    return [_Builder(table, places[key], collection, embedded, extra).table()
+    return [_Builder(table, places[key], collection, embedded, convention, extra).table()
             for key, table in tables.items()
             if sequences is None or any(fnmatchcase(names.get(key, ""), each)
                                         for each in sequences)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What scores are computed from."""
+
+    matrix: Matrix
+    cost: Cost | None
 
 
 class _Builder:
     """One table in the making."""
 
     def __init__(self, cells: Sequence[Published], place: Place | str, collection: Collection,
-                 embedded: bool, extra: Sequence[str]) -> None:
-        self.cells, self.embedded = cells, embedded
+                 embedded: bool, convention: str, extra: Sequence[str]) -> None:
+        self.cells, self.embedded, self.convention = cells, embedded, convention
         self.nowhere = place if isinstance(place, str) else ""
         self.place = place if isinstance(place, Place) else Place("", "")
         self.columns = tuple({cell.quantity: cell for cell in cells}.values())
@@ -97,8 +113,9 @@ class _Builder:
         needed = [*self.methods, *(column.baseline for column in self.columns if column.baseline)]
         stands = {label: self.place.methods.get(label, METHODS.get(label)) for label in needed}
         self.variants: dict[str, Variant | None] = stands | dict(self.place.beside)
-        variants = [variant for variant in self.variants.values() if variant]
-        self.runs = Runs(self.place, [] if self.nowhere else variants, collection, extra)
+        self.known = [] if self.nowhere else list(filter(None, self.variants.values()))
+        self.runs = Runs(self.place, self.known, collection, extra)
+        self._scored: dict[str, Run] = {}
 
     def table(self) -> PaperTable:
         by_place = {(cell.method, cell.quantity): cell for cell in self.cells}
@@ -108,7 +125,8 @@ class _Builder:
         paper, name, *setting = self.cells[0].key
         title = f"{paper}, {name}: {', '.join(filter(None, setting)) or 'setting not stated'}"
         where = "" if self.nowhere else f"{self.place.sequence}, recipe {self.place.recipe}"
-        return PaperTable(title, where, self.embedded, self.columns, rows, tuple(self._notes()))
+        return PaperTable(title, where, self.embedded, self.columns, rows, tuple(self._notes()),
+                          self._incomplete())
 
     def _pair(self, label: str, column: Published, paper: Published | None) -> Pair:
         here = self._measured(label, column)
@@ -131,9 +149,20 @@ class _Builder:
                                            for each, variant in needed.items()
                                            if seed not in runs[each]))
         score = SCORES.get(column.metric, _final)
-        scores = [score({each: runs[each][seed] for each in needed}, label,
-                        self._here(column)) for seed in seeds]
-        return _summary(scores)
+        return _summary([score({each: self._run(runs[each][seed]) for each in needed}, label,
+                               self._here(column)) for seed in seeds])
+
+    def _run(self, found: Found) -> Run:
+        run_id = found.record.run_id
+        if run_id not in self._scored:
+            self._scored[run_id] = Run(matrix_of(found, self.convention), found.record.cost)
+        return self._scored[run_id]
+
+    def _incomplete(self) -> tuple[str, ...]:
+        runs = {variant: self.runs.of(variant) for variant in self.known}
+        seeds = sorted({seed for own in runs.values() for seed in own})
+        return tuple(self.runs.command(variant, seed) for variant, own in runs.items() if own
+                     for seed in seeds if seed not in own)
 
     def _needed(self, label: str, column: Published) -> dict[str, Variant] | str:
         """The methods whose runs a cell needs, its own first; or why no runs can fill it."""
@@ -166,8 +195,9 @@ class _Builder:
         if self.nowhere:
             return
         yield (f"Here: runs of {self.place.sequence} by the recipe {self.place.recipe}"
-               f"{self._data()}, after the last epoch of the last phase, pixel convention (one "
-               "sum over all valid pixels); mean ± sample standard deviation over seeds.")
+               f"{self._data()}, after the last epoch of the last phase, "
+               f"{CONVENTIONS.get(self.convention, self.convention)}; mean ± sample standard "
+               "deviation over seeds.")
         yield (f"No differences are computed: {self.place.differs}." if self.place.differs else
                "Difference: here - published.")
         yield from (text for metric, text in DEFINITIONS.items()
@@ -182,38 +212,33 @@ class _Builder:
                 f"({record.dataset.fingerprint[:12]})") if record else ""
 
 
-def _final(runs: Mapping[str, Found], label: str, column: Published) -> Score:
-    value = _matrix(runs[label]).final(column.task, column.metric)
-    reason = f"{column.task} {column.metric} was not measured" if value is None else ""
-    return Score(value, reason)
+def _final(runs: Mapping[str, Run], label: str, column: Published) -> Score:
+    value = runs[label].matrix.final(column.task, column.metric)
+    return Score(value, f"{column.task} {column.metric} was not measured" if value is None else "")
 
 
-def _delta(runs: Mapping[str, Found], label: str, column: Published) -> Score:
-    matrix, baseline = _matrix(runs[label]), _matrix(runs[column.baseline])
+def _delta(runs: Mapping[str, Run], label: str, column: Published) -> Score:
+    matrix, baseline = runs[label].matrix, runs[column.baseline].matrix
     if column.task == "all":
         return delta(matrix, baseline)
     nothing = Score(None, f"the runs have no task {column.task}")
     return task_deltas(matrix, baseline).get(column.task, nothing)
 
 
-def _rank(runs: Mapping[str, Found], label: str, column: Published) -> Score:
-    return mean_rank([{each: _matrix(found) for each, found in runs.items()}])[label]
+def _rank(runs: Mapping[str, Run], label: str, column: Published) -> Score:
+    return mean_rank([{each: run.matrix for each, run in runs.items()}])[label]
 
 
-def _parameters_saved(runs: Mapping[str, Found], label: str, column: Published) -> Score:
-    shared, separate = runs[label].record.cost, runs[column.baseline].record.cost
+def _parameters_saved(runs: Mapping[str, Run], label: str, column: Published) -> Score:
+    shared, separate = runs[label].cost, runs[column.baseline].cost
     if shared is None or separate is None:
         return Score(None, "parameters were not recorded")
     return Score(100 * (separate.parameters - shared.parameters) / shared.parameters)
 
 
-SCORES: Mapping[str, Callable[[Mapping[str, Found], str, Published], Score]] = {
+SCORES: Mapping[str, Callable[[Mapping[str, Run], str, Published], Score]] = {
     "delta": _delta, "rank": _rank, "parameters_saved": _parameters_saved}
 """Scores by the name they have in the files; any other name is a task's metric."""
-
-
-def _matrix(found: Found) -> Matrix:
-    return matrix_of(found, "pixel")
 
 
 def _summary(scores: Sequence[Score]) -> Measured:

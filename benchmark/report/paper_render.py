@@ -88,7 +88,8 @@ def tidy_csv(tables: Sequence[PaperTable]) -> str:
 def as_json(tables: Sequence[PaperTable]) -> str:
     """Everything the tables hold, as strict JSON."""
     content = [{"table": table.title, "place": table.place, "embedded": table.embedded,
-                "cells": _cells(table), "notes": table.notes} for table in tables]
+                "cells": _cells(table), "notes": table.notes, "incomplete": table.incomplete}
+               for table in tables]
     return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 

@@ -68,9 +68,14 @@ def sheet(table: PaperTable) -> Sheet:
     notes = [*table.notes, *(f"[{marks[reason]}] {reason}." for reason in reasons)]
     if commands:
         notes.append("Numbers in brackets are runs that are missing; their commands follow.")
-    source = (f"another data set: {table.place}" if table.embedded else table.place)
-    return Sheet(f"{table.title} ({source or 'not measured'})",
-                 ["method", "", "seeds", *map(_heading, table.columns)], blocks, notes, commands)
+    if table.incomplete:
+        notes.append("Some rows have fewer seeds than others; the last commands add them.")
+    place = table.place or "not measured"
+    if table.place and table.embedded:
+        place = f"another data set: {place}"
+    return Sheet(f"{table.title} ({place})",
+                 ["method", "", "seeds", *map(_heading, table.columns)], blocks, notes,
+                 list(dict.fromkeys([*commands, *table.incomplete])))
 
 
 def _ranges(numbers: Sequence[int]) -> str:
