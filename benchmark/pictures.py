@@ -33,7 +33,7 @@ def coloured(task: Task, truth: NDArray[Any], valid: NDArray[np.bool_],
                  for each in maps]
     else:
         shown = _ramps(maps, (0, 1) if task.kind == "binary" else value_range(truth, valid))
-    pixels = [np.clip(each, 0, 255).astype(np.uint8) for each in shown]
+    pixels = [np.clip(np.nan_to_num(each), 0, 255).astype(np.uint8) for each in shown]
     pixels[0][~valid] = GREY
     return pixels
 

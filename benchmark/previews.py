@@ -30,7 +30,7 @@ from benchmark.files import write_atomically
 from benchmark.method import Method
 from benchmark.model.network import Network
 from benchmark.pictures import Pixels, coloured
-from benchmark.tasks import Task
+from benchmark.tasks import VOID, Task
 from benchmark.tasks.kinds import kind_of
 
 PREVIEWS_FILE = "previews.npz"
@@ -153,29 +153,32 @@ def _checked(arrays: dict[str, NDArray[Any]]) -> Previews:
     tasks = {task.name: task for task in map(Task.model_validate_json,
                                              arrays.pop("tasks").tolist())}
     images = arrays.pop("images")
-    count, _, *size = images.shape
-    _require("images", images, "uint8", (count, 3, *size))
+    count, _, height, width = images.shape
+    _require("images", images, "uint8", (count, 3, height, width))
     found = Previews(tuple(tasks.values()), images, {})
     for key, array in arrays.items():
         match = _KEY.fullmatch(key)
         if match is None or match[2] not in tasks or int(match[1] or 1) > len(tasks):
             raise ValueError(f"unexpected array '{key}'")
-        phase, task = match[1], tasks[match[2]]
-        if phase is None and task.kind in ("segmentation", "binary"):
-            _require(key, array, "uint8", (count, *size))
+        task = tasks[match[2]]
+        if match[1]:
+            _require(key, array, "float16", (count, task.channels, height, width))
+            found.raw[int(match[1]), task.name] = array
+            continue
+        if task.kind in ("segmentation", "binary"):
+            _require(key, array, "uint8", (count, height, width))
         else:
-            _require(key, array, "float16", (count, task.channels, *size))
-        if phase is None:
-            found.truth[task.name] = array
-        else:
-            found.raw[int(phase), task.name] = array
+            _require(key, array, "float16", (count, task.channels, height, width))
+        if task.kind == "segmentation" and (array[array != VOID] >= task.channels).any():
+            raise ValueError(f"'{key}' has labels beyond its {task.channels} classes")
+        found.truth[task.name] = array
     if absent := set(tasks) - set(found.truth):
         raise ValueError(f"the truth of {', '.join(sorted(absent))} is missing")
     return found
 
 
 def _require(key: str, array: NDArray[Any], dtype: str, shape: tuple[int, ...]) -> None:
-    if array.dtype != dtype or array.shape != shape or array.ndim < 3 or 0 in shape:
+    if array.dtype != dtype or array.shape != shape or 0 in shape:
         raise ValueError(f"'{key}' is {array.dtype} {list(array.shape)}, not {dtype} "
                          f"{list(shape)}")
 

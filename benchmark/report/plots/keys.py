@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmark.pictures import coloured, palette
+from benchmark.pictures import coloured, palette, value_range
 from benchmark.report.plots.drawing import Sheet, text_inches
 from benchmark.tasks import Task
 
@@ -28,19 +28,23 @@ class Key(Protocol):
         """Draw it with its upper left corner there."""
 
 
-def key_of(task: Task, limits: tuple[float, float], classes: Collection[int]) -> Key:
-    """The key of a task whose truth runs from one limit to the other and shows `classes`."""
+def key_of(task: Task, truth: NDArray[Any], *shown: NDArray[Any]) -> Key:
+    """The key of pictures that `coloured` makes of a truth and of what was predicted."""
+    valid = task.valid(truth)
     if task.kind == "segmentation":
-        return Patches(task, tuple(sorted(classes)))
+        found = np.unique(np.concatenate([truth[valid], *(each.ravel() for each in shown)]))
+        return Patches(task, tuple(found.tolist()))
     if task.kind == "direction":
         return Ball(task)
     if task.kind == "binary":
         return Bar("probability", (0.0, 1.0))
     if task.channels == 3:
-        return Words(f"red, green and blue: channels from {limits[0]:.3g} to {limits[1]:.3g} "
+        low, high = value_range(truth, valid)
+        return Words(f"red, green and blue: channels from {low:.3g} to {high:.3g} "
                      f"{task.unit}".rstrip())
     mean = f"mean of {task.channels} channels" if task.channels > 1 else task.name
-    return Bar(f"{mean} ({task.unit})" if task.unit else mean, limits)
+    return Bar(f"{mean} ({task.unit})" if task.unit else mean,
+               value_range(truth, valid))
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Bar:
         return 2 * ROW
 
     def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
-        axes = sheet.axes(left, top + 0.03, _BAR, 0.1)
+        axes = sheet.axes(left + 0.1, top + 0.03, _BAR, 0.1)
         low, high = self.limits
         high = high if high > low else low + 1
         axes.imshow(np.linspace(0, 1, 256)[None], cmap="viridis", aspect="auto",

@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmark.pictures import Pixels, coloured, value_range
+from benchmark.pictures import coloured
 from benchmark.report.grid import Grid
 from benchmark.report.plots.drawing import write
 from benchmark.report.plots.keys import key_of
@@ -77,14 +76,10 @@ def _block(task: Task, run: Shown, rows: int,
            predictions: Mapping[str, NDArray[Any] | None]) -> Block:
     previews = run.previews
     truth = previews.truth[task.name][:rows]
-    valid = task.valid(truth)
     made = {title: each[:rows] for title, each in predictions.items() if each is not None}
-    shown: list[Pixels] = coloured(task, truth, valid, *made.values())
+    shown = coloured(task, truth, task.valid(truth), *made.values())
     pictures = dict(zip(made, shown[1:], strict=True))
-    classes: set[int] = set()
-    if task.kind == "segmentation":
-        classes = {int(k) for each in (truth[valid], *made.values()) for k in np.unique(each)}
     return Block(task.name, {"image": previews.images[:rows].transpose(0, 2, 3, 1),
                              "truth": shown[0],
                              **{title: pictures.get(title) for title in predictions}},
-                 key_of(task, value_range(truth, valid), classes))
+                 key_of(task, truth, *made.values()))

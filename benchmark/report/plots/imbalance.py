@@ -1,0 +1,141 @@
+"""`imbalance`: how unevenly what a network would teach falls on groups of pixels.
+
+The groups are those HAD (Zhang et al., CVPR 2026) balances over: classes; for other maps the two
+sides of delta = 0.5 on the channel mean, min-max scaled per image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from benchmark.errors import RequestError
+from benchmark.metrics import check
+from benchmark.metrics.binary import THRESHOLDS
+from benchmark.record import STATISTICS_FILE, Statistics, load_statistics
+from benchmark.report.grid import Grid
+from benchmark.report.plots.drawing import Sheet, text_inches, write
+from benchmark.report.plots.means import title_of
+from benchmark.report.plots.previewed import Shown, previewed, who
+from benchmark.report.records import Collection
+from benchmark.report.style import COLOURS
+from benchmark.tasks import Task
+from benchmark.tasks.kinds import kind_of
+
+_HIGH, _LEFT, _HEAD = 1.1, 0.5, 0.55
+"""Inches of a panel's axes, of what stands left of them and above."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What part of the pixels falls on each group, in percent."""
+
+    groups: tuple[str, ...]
+    percent: NDArray[np.float64]
+    truth: NDArray[np.float64] | None
+    """The same of the truth, where it is known."""
+
+    @property
+    def ratio(self) -> float:
+        """The largest share over the smallest that is not zero; nan without any pixel."""
+        some = self.percent[self.percent > 0]
+        return float(some.max() / some.min()) if len(some) else float("nan")
+
+    @property
+    def told(self) -> str:
+        """The ratio, and how many groups get nothing."""
+        none = int((self.percent == 0).sum())
+        ratio = f"{self.ratio:,.0f}" if self.ratio >= 100 else f"{self.ratio:.3g}"
+        return f"{ratio} : 1" + (f", {none} of {len(self.groups)} never" if none else "")
+
+
+def draw(collection: Collection, sequences: Sequence[str] | None, to: Path) -> list[Path]:
+    """Write `imbalance_<sequence>` as PNG and PDF: a row per run, a panel per task.
+
+    Raises `RequestError` as `previewed` does, and for statistics that are damaged.
+    """
+    return [file for grid, runs in previewed(collection, sequences)
+            for file in write("imbalance", [grid], partial(figure, runs=runs), to)]
+
+
+def figure(grid: Grid, runs: Sequence[Shown]) -> Figure:
+    """Bars from the largest group to the smallest."""
+    found = [[shares(run, task) for task in run.previews.tasks] for run in runs]
+    widths = [max(1.3, 0.17 * len(each.groups)) for each in found[0]]
+    names = max(text_inches(group) for each in found[0] for group in each.groups)
+    high = _HEAD + _HIGH + names + 0.15
+    about = ("Share of the pixels predicted to be of each group after the last phase; above, the "
+             "largest share to the smallest that occurs. Classes and binary maps: labelled pixels of all evaluation images, a tick is the "
+             f"truth's share; other maps: the first {len(runs[0].previews.images)} images, cut at "
+             f"half of each image's range. {who(grid, runs)}")
+    made = Sheet(f"{title_of(grid)}: imbalance of pseudo-labels", about,
+                 sum(widths) + _LEFT * (len(widths) + 0.5), high * len(runs))
+    for row, (run, panels) in enumerate(zip(runs, found, strict=True)):
+        left = _LEFT
+        title = made.axes(left, row * high, 1, 0.2)
+        title.set_axis_off()
+        title.text(0, 0.5, run.label, fontweight="bold", va="center")
+        for task, each, width in zip(run.previews.tasks, panels, widths, strict=True):
+            axes = made.axes(left, row * high + _HEAD, width, _HIGH)
+            axes.set_title(f"{task.name}\n{each.told}", fontsize="medium")
+            _bars(axes, each)
+            left += width + _LEFT
+        made.figure.axes[-len(panels)].set_ylabel("% of pixels")
+    return made.figure
+
+
+def shares(run: Shown, task: Task) -> Shares:
+    """What a run predicts of a task after its last phase, by group.
+
+    Raises `RequestError` when the statistics of the run are missing or do not fit its task.
+    """
+    last = len(run.previews.tasks)
+    if task.kind == "segmentation":
+        confusion = _statistics(run, task)["confusion"].sum(0)
+        names = task.classes or tuple(map(str, range(task.channels)))
+        return Shares(names, _percent(confusion.sum(0)), _percent(confusion.sum(1)))
+    if task.kind == "binary":
+        counted = {name: values.sum(0) for name, values in _statistics(run, task).items()}
+        pixels = counted["positives"] + counted["negatives"]
+        yes = counted["predicted"][THRESHOLDS.index(0.5)]
+        return Shares(("no", "yes"), _percent(np.array([pixels - yes, yes])),
+                      _percent(np.array([counted["negatives"], counted["positives"]])))
+    raw = torch.from_numpy(run.previews.raw[last, task.name]).float()
+    groups = kind_of(task).groups(raw)
+    return Shares(("low", "high"), _percent(np.bincount(groups.flatten(), minlength=2)), None)
+
+
+def _statistics(run: Shown, task: Task) -> Statistics:
+    last = len(run.previews.tasks)
+    try:
+        found = load_statistics(run.folder)[last, task.name]
+        check(task, found)
+    except (KeyError, ValueError) as error:
+        raise RequestError(f"{run.folder / STATISTICS_FILE}: does not fit its run (phase {last}, "
+                           f"{task.name}): {error}") from None
+    return found
+
+
+def _percent(counts: NDArray[Any]) -> NDArray[np.float64]:
+    percent: NDArray[np.float64] = 100 * counts / max(1, counts.sum())
+    return percent
+
+
+def _bars(axes: Axes, found: Shares) -> None:
+    order = np.argsort(-found.percent, kind="stable")
+    places = np.arange(len(order))
+    axes.bar(places, found.percent[order], color=COLOURS[0], width=0.8)
+    if found.truth is not None:
+        axes.hlines(found.truth[order], places - 0.4, places + 0.4, color="black", linewidth=1.2)
+    axes.set_xticks(places, [found.groups[k] for k in order], rotation=90)
+    axes.tick_params(axis="x", length=0, pad=2)
+    axes.set_xlim(-0.6, len(order) - 0.4)
