@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,17 @@ def _facts(found: Comparison) -> dict[str, str]:
 
 def _print(found: Sequence[Comparison], notes: Sequence[str]) -> None:
     out = Console(highlight=False, markup=False)
-    undecided = [each for each in found if each.verdict == "undecided"]
-    for each in found:
-        if len(found) == 1 or each not in undecided:
-            out.print(sentence(each))
-    if len(found) > 1 and undecided:
-        out.print(_left_open(undecided, len(found)))
+    if len(found) == 1:
+        out.print(sentence(found[0]))
+        out.print()
+        out.print(_table(["", ""], [list(fact) for fact in _facts(found[0]).items()]))
+    else:
+        for told in _sentences(found):
+            out.print(told)
+        for grid in dict.fromkeys(each.grid for each in found):
+            out.print()
+            _print_grid(grid, [each for each in found if each.grid == grid], out)
     out.print()
-    _print_facts(found, out)
     out.print(_caption(found), style="dim")
     undefined = [f"{each.method} and {each.other}, {at[0]}, seed {at[1]}: {reason}"
                  for each in found for at, reason in each.undefined.items()]
@@ -111,39 +115,50 @@ def _print(found: Sequence[Comparison], notes: Sequence[str]) -> None:
                   soft_wrap=True)
 
 
-def _left_open(undecided: Sequence[Comparison], total: int) -> str:
+def _sentences(found: Sequence[Comparison]) -> Iterator[str]:
+    """What several comparisons show, method by method; the undecided ones are counted."""
+    decided: dict[tuple[str, str, str], list[str]] = {}
+    for each in found:
+        if each.verdict in ("better", "worse"):
+            decided.setdefault((each.method, each.verdict, each.grid), []).append(each.other)
+        elif each.verdict != "undecided":
+            yield sentence(each)
+    for (method, verdict, grid), others in decided.items():
+        yield f"{method} is {verdict} than {', '.join(others)} on {grid}."
+    undecided = [each for each in found if each.verdict == "undecided"]
+    if undecided:
+        yield f"{len(undecided)} of {len(found)} comparisons are undecided{_too_few(undecided)}."
+
+
+def _too_few(undecided: Sequence[Comparison]) -> str:
     few = sum(smallest_p(each.test.n) > ALPHA for each in undecided)
+    if not few:
+        return ""
     which, tests = "all" if few == len(undecided) else few, undecided[0].tests
-    told = (f"; {which} of these have too few runs to ever reach p ≤ {ALPHA}, "
-            f"{runs_needed(tests)} can over {tests} comparisons") if few else ""
-    return f"{len(undecided)} of {_count(total, 'comparison')} undecided{told}."
+    return (f", {which} of these with too few runs to ever reach p ≤ {ALPHA}; "
+            f"{runs_needed(tests)} can, over {tests} comparisons")
 
 
-def _print_facts(found: Sequence[Comparison], out: Console) -> None:
-    """Facts line by line for one comparison; a column each for several, unless all share it."""
-    if len(found) == 1:
-        rows = [list(fact) for fact in _facts(found[0]).items()]
-        out.print(_table(["", ""], rows))
-        return
-    facts = [{"method": each.method, "against": each.other, "on": each.grid,
-              "verdict": each.verdict} | _facts(each) for each in found]
-    names = list(dict.fromkeys(name for each in facts for name in each))
-    columns = {name: [each.get(name, NOTHING) for each in facts] for name in names}
-    shared = [name for name in names if len(set(columns[name])) == 1]
-    if shared:
-        out.print(", ".join(f"{name}: {columns[name][0]}" for name in shared))
+def _print_grid(grid: str, found: Sequence[Comparison], out: Console) -> None:
+    """A column for each fact of several comparisons; what all share stands above, once."""
+    facts = [{"method": each.method, "against": each.other, "verdict": each.verdict}
+             | _facts(each) for each in found]
+    columns = {name: [each.get(name, NOTHING) for each in facts]
+               for name in max(facts, key=len)}
+    shared = [name for name, cells in columns.items() if len({*cells}) == 1]
+    out.print(", ".join([grid, *(f"{name}: {columns.pop(name)[0]}" for name in shared)]))
+    if columns:
         out.print()
-    own = [name for name in names if name not in shared]
-    rows = [list(row) for row in zip(*(columns[name] for name in own), strict=True)]
-    out.print(_table(own, rows))
+        out.print(_table(list(columns), list(zip(*columns.values(), strict=True))))
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Headings wrap between words, cells where they must; nothing is cut off."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="",
-                  show_header=any(headings))
-    for heading in headings:
-        table.add_column(heading, overflow="fold", vertical="bottom",
-                         min_width=max(map(len, heading.split()), default=0))
+                  show_header=any(headings), padding=(0, 2, 0, 0))
+    for index, heading in enumerate(headings):
+        width = max(map(len, [*heading.split(), *(row[index] for row in rows)]))
+        table.add_column(textwrap.fill(heading, width), overflow="fold", vertical="bottom")
     for row in rows:
         table.add_row(*row)
     return table
@@ -189,8 +204,7 @@ def _content(found: Comparison) -> dict[str, Any]:
 def _paired(found: Comparison) -> str:
     pairs, orders, seeds = len(found.differences), found.orders, found.seeds
     size = f"{_count(len(orders), 'order')} x {_count(len(seeds), 'seed')}"
-    lacking = "" if pairs == len(orders) * len(seeds) else ", some missing"
-    return f"{pairs} ({size}{lacking})"
+    return f"{pairs} ({size})" if pairs == len(orders) * len(seeds) else f"{pairs} (of {size})"
 
 
 def _p(found: Comparison) -> str:

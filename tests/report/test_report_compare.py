@@ -259,7 +259,7 @@ def test_many_comparisons_tell_the_decided_and_count_the_others(two, runs, capsy
     runs("lwf", {"rooms_s1": [5.5, 5.5, 7.5, 7.5], "rooms_s2": [1.5, 2, 3.5, 3.5]})
     text = " ".join(told(two, capsys, "had,ewc", "lwf", "finetune").split())
     assert "had is better than finetune on rooms" in text
-    assert "1 of 3 comparisons undecided" in text
+    assert "1 of 3 comparisons are undecided, all of these with too few runs" in text
     assert "against: finetune" in text
 
 
