@@ -55,7 +55,7 @@ def scatter(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def name(axes: Axes, points: Sequence[Point]) -> None:
-    """Write every name beside its point, where it covers no point, interval or other name.
+    """Write every name beside its point, where it covers no point, line or other name.
 
     Names keep within the figure. Where there is no free place the least covered one is taken.
     """
@@ -66,9 +66,8 @@ def name(axes: Axes, points: Sequence[Point]) -> None:
     at = [tuple(where((point.x.value, point.y.value))) for point in points]
     marks = [Bbox.from_bounds(x - 4 * pixels, y - 4 * pixels, 8 * pixels, 8 * pixels)
              for x, y in at]
-    taken = [box.padded(pixels / 2) for point in points for box in (
-        Bbox(where([(point.x.low, point.y.value), (point.x.high, point.y.value)])),
-        Bbox(where([(point.x.value, point.y.low), (point.x.value, point.y.high)])))]
+    taken = [line.get_path().get_extents(line.get_transform()).padded(pixels / 2)
+             for line in axes.lines]
     for index in sorted(range(len(points)), key=lambda index: -at[index][1]):
         point = points[index]
         note = axes.annotate(point.name, (point.x.value, point.y.value), (0, 0),
