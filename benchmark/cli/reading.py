@@ -30,15 +30,25 @@ def table(sequences: Sequences = "*",
           baseline: Annotated[str, typer.Option(help="finetune, separate or joint")] = "finetune",
           convention: Annotated[str, typer.Option(help="pixel, image or batch:N")] = "pixel",
           format: Annotated[str, typer.Option(help="rich, md, csv, latex, html or json")] = "rich",
+          columns: Annotated[str | None, typer.Option(help="Such as metrics,delta,gap,worst, with "
+                                                      "commas: docs/tables.md lists them.")
+                             ] = None,
+          all_metrics: Annotated[bool, typer.Option("--all-metrics", help="Every metric, not only "
+                                                    "primary ones.")] = False,
           costs: Annotated[bool, typer.Option("--costs", help="Delta and what methods cost: "
                                               "memory, exemplars, parameters, passes, time.")
                            ] = False,
+          orders: Annotated[bool, typer.Option("--orders", help="Methods x orders of a family: "
+                                               "Delta of each order, mean, worst.")] = False,
+          ablation: Annotated[str | None, typer.Option(help="METHOD: its configurations that "
+                                                       "differ from the usual one in one setting.")
+                              ] = None,
           runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
     """Compare methods: metrics, Delta, forgetting, costs; missing runs are shown."""
     from benchmark.cli.results import table_command
 
-    table_command(sequences, baseline, convention, "json" if as_json else format, costs,
-                  runs, no_published)
+    table_command(sequences, baseline, convention, "json" if as_json else format, columns,
+                  all_metrics, costs, orders, ablation, runs, no_published)
 
 
 def plot(what: Annotated[str, typer.Argument(help="a kind of plot, or all: docs/plots.md lists "
@@ -77,15 +87,19 @@ def paper(name: Annotated[str, typer.Argument(help="had, jointdistill or heteroa
           sequences: Annotated[str | None, typer.Option(
               "--sequences", help="Only tables measured on these: names or globs, with commas."
               )] = None,
+          tuned: Annotated[bool, typer.Option("--tuned", help="Methods as tuned for the family, "
+                                              "where they are.")] = False,
           convention: Annotated[str, typer.Option(help="pixel, image or batch:N")] = "pixel",
           format: Annotated[str, typer.Option(help="rich, md, csv, latex, html or json")] = "rich",
+          only_missing: Annotated[bool, typer.Option("--missing", help="Only the commands of runs "
+                                                     "that are missing.")] = False,
           data_root: DataRoot = None, runs: Runs = RUNS, no_published: NoPublished = False,
           as_json: AsJson = False) -> None:
     """Show a paper's tables: its numbers beside ours, and how to measure what is missing."""
     from benchmark.cli.papers import paper_command
 
-    paper_command(name, embedded, sequences, convention, "json" if as_json else format,
-                  data_root, runs, no_published)
+    paper_command(name, embedded, tuned, sequences, convention, "json" if as_json else format,
+                  only_missing, data_root, runs, no_published)
 
 
 def validate(records: Annotated[list[Path], typer.Argument(

@@ -7,16 +7,30 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmark.cli.collecting import collected
+from benchmark.errors import RequestError
 
 
-def table_command(sequences: str, baseline: str, convention: str, format: str, costs: bool,
-                  runs: Path, no_published: bool) -> None:
-    """Print comparison tables."""
+def table_command(sequences: str, baseline: str, convention: str, format: str,
+                  columns: str | None, all_metrics: bool, costs: bool, orders: bool,
+                  ablation: str | None, runs: Path, no_published: bool) -> None:
+    """Print comparison tables. Raises `RequestError` for options that exclude one another."""
+    from benchmark.report import ablation_table, order_table, sequence_table
+    from benchmark.report.columns import SPENT, USUAL
     from benchmark.report.render import render
-    from benchmark.report.table import build
 
-    tables = build(collected(runs, no_published), sequences.split(","), baseline, convention,
-                   costs_only=costs)
+    given = {"--columns": columns is not None, "--all-metrics": all_metrics, "--costs": costs,
+             "--orders": orders, "--ablation": ablation is not None}
+    asked = [name for name, is_given in given.items() if is_given]
+    if len(asked) > 1 and asked != ["--columns", "--all-metrics"]:
+        raise RequestError(f"{' and '.join(asked)} ask for different tables; give one of them")
+    found, patterns = collected(runs, no_published), sequences.split(",")
+    if orders:
+        tables = order_table.build(found, patterns, baseline, convention)
+    elif ablation is not None:
+        tables = ablation_table.build(found, ablation, patterns, baseline, convention)
+    else:
+        names = SPENT if costs else USUAL if columns is None else columns.split(",")
+        tables = sequence_table.build(found, patterns, baseline, convention, names, all_metrics)
     text = render(tables, format, Console())
     if text is not None:
         print(text, end="" if text.endswith("\n") else "\n")

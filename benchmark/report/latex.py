@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.report.layout import Text, layout, missing_runs, notes
+from benchmark.report.layout import MISSING, Text, layout, missing_runs, notes, one_line
 from benchmark.report.table import Table
 
 SPECIAL = {
@@ -17,7 +17,10 @@ SPECIAL = {
 
 
 def latex(tables: Sequence[Table]) -> str:
-    """One table environment each; needs `\\usepackage{booktabs}`. Holes follow as comments."""
+    """One table environment each; needs `\\usepackage{booktabs}`. Holes follow as comments.
+
+    The best of a column is bold, the second best underlined.
+    """
     return "\n".join(_one(table) for table in tables)
 
 
@@ -29,19 +32,29 @@ def escaped(text: str) -> str:
 def _one(table: Table) -> str:
     shown = layout(table)
     about = " ".join([f"{table.title}.", table.caption, *(f"{note}." for note in notes(table))])
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escaped(about)}}}",
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escaped(one_line(about))}}}",
              rf"\begin{{tabular}}{{ll{'r' * (len(shown.headings) - 2)}}}", r"\toprule",
              _row([escaped(name) for name in shown.headings])]
     for block in shown.blocks:
-        lines += [r"\midrule", *(_row([_cell(cell) for cell in line]) for line in block)]
+        lines += [r"\midrule", *(_line(line) for line in block)]
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     lines += [f"% missing: {command}" for command in missing_runs(table)]
     return "\n".join([*lines, ""])
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"{' & '.join(cells)} \\\\"
+    # After the row before, "[" and "*" would be read as arguments of its line break.
+    guard = "{}" if cells[0].startswith(("[", "*")) else ""
+    return f"{guard}{' & '.join(cells)} \\\\"
 
 
-def _cell(cell: Text) -> str:
-    return rf"\textbf{{{escaped(cell.text)}}}" if cell.strong else escaped(cell.text)
+def _line(line: Sequence[Text]) -> str:
+    return _row([_marked(line[0], escaped(line[0].text)),
+                 *(_marked(cell, escaped(cell.text).replace("-", "$-$") if cell.text != MISSING
+                           else escaped(cell.text)) for cell in line[1:])])
+
+
+def _marked(cell: Text, text: str) -> str:
+    if cell.strong:
+        return rf"\textbf{{{text}}}"
+    return rf"\underline{{{text}}}" if cell.underlined else text

@@ -13,15 +13,17 @@ MISSING = "—"
 
 @dataclass(frozen=True)
 class Text:
-    """A cell as it is shown; `strong` marks the best of its column."""
+    """A cell as it is shown, on one line; `strong` marks the best of its column, `underlined` the
+    second best."""
 
     text: str
     strong: bool = False
+    underlined: bool = False
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Headings and body of a table; the first column names the method, the second its seeds."""
+    """Headings and body of a table; the first column names the method, the second counts runs."""
 
     headings: list[str]
     lifelong: list[list[Text]]
@@ -36,39 +38,46 @@ class Layout:
 def layout(table: Table) -> Layout:
     """The text of `table`, the same for every format that people read."""
     digits = {column.key: _decimals(table.rows, column) for column in table.columns}
-    body = [[Text(f"{row.label} (bound)" if row.bound else row.label), Text(_seeds(row)),
-             *(_text(row.cells[column.key], column, digits[column.key], len(row.seeds))
+    body = [[Text(one_line(f"{row.label} (bound)" if row.bound else row.label)), Text(_runs(row)),
+             *(_text(row.cells[column.key], column, digits[column.key])
                for column in table.columns)] for row in table.rows]
     bounds = [row.bound for row in table.rows]
-    headings = ["method", "seeds", *(heading(column.title, column.unit, column.higher_is_better)
-                                     for column in table.columns)]
+    headings = ["method", table.counted,
+                *(one_line(heading(column.title, column.unit, column.higher_is_better))
+                  for column in table.columns)]
     return Layout(headings, [line for line, bound in zip(body, bounds, strict=True) if not bound],
                   [line for line, bound in zip(body, bounds, strict=True) if bound])
 
 
 def missing_runs(table: Table) -> list[str]:
-    """The command of every missing run, with the reason where one is known."""
-    return [f"{hole.command}  # {_one_line(hole.reason)}" if hole.reason else hole.command
+    """The command of every missing run, with the reason where one is known; one line each."""
+    return [one_line(f"{hole.command}  # {hole.reason}" if hole.reason else hole.command)
             for hole in table.holes]
 
 
 def notes(table: Table) -> list[str]:
     """The table's notes, each on one line."""
-    return [_one_line(note) for note in table.notes]
+    return [one_line(note) for note in table.notes]
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def one_line(text: str) -> str:
+    """Text without line breaks, and with control characters made visible.
+
+    What a record says can then neither end a line of a table or comment nor steer a terminal.
+    """
+    return "".join(character if character.isprintable() or character == " "
+                   else " " if character.isspace() else f"\\x{ord(character):02x}"
+                   for character in text)
 
 
-def _seeds(row: Row) -> str:
-    total = len(row.seeds) + len(row.missing)
-    return f"{len(row.seeds)} of {total}" if row.missing else str(total)
+def _runs(row: Row) -> str:
+    total = len(row.runs) + len(row.missing)
+    return f"{len(row.runs)} of {total}" if row.missing else str(total)
 
 
 def _decimals(rows: Sequence[Row], column: Column) -> int:
     """Decimals that show the largest number of a column with four digits."""
-    if column.unit == "%" or column.key == "rank":
+    if column.unit in ("%", "points") or column.key in ("rank", "gap"):
         return 2
     if column.higher_is_better is None:
         return 1
@@ -80,14 +89,17 @@ def _decimals(rows: Sequence[Row], column: Column) -> int:
     return 6 if largest else 1
 
 
-def _text(cell: Cell, column: Column, decimals: int, seeds: int) -> Text:
+def _text(cell: Cell, column: Column, decimals: int) -> Text:
     if cell.mean is None:
         return Text(MISSING)
     text = _number(cell.mean, decimals)
     if cell.std is not None and column.higher_is_better is not None:  # not of costs
         text += f" ± {_number(cell.std, decimals)}"
-    # A score of fewer seeds than the row has says so.
-    return Text(f"{text} (n={cell.n})" if cell.n < seeds else text, cell.best)
+    if cell.interval is not None:
+        low, high = cell.interval.low, cell.interval.high
+        text += f" [{_number(low, decimals)}, {_number(high, decimals)}]"
+    # A score of fewer runs than it could be of says so.
+    return Text(f"{text} (n={cell.n})" if cell.n < cell.of else text, cell.best, cell.second)
 
 
 def _number(value: float, decimals: int) -> str:

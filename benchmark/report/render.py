@@ -11,8 +11,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from benchmark.errors import unknown
+from benchmark.report.grid import At
 from benchmark.report.latex import latex
-from benchmark.report.layout import Text, layout, missing_runs, notes
+from benchmark.report.layout import Text, layout, missing_runs, notes, one_line
 from benchmark.report.table import Table
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def render(tables: Sequence[Table], format: str = "rich",
 
 
 def markdown(tables: Sequence[Table]) -> str:
-    """A heading, a table with bounds in italics, and notes for each table."""
+    """A heading, a table with bounds in italics, and notes for each table.
+
+    The best of a column is bold; Markdown has no underline for the second best.
+    """
     return "\n".join(_markdown_one(table) for table in tables)
 
 
@@ -44,22 +48,32 @@ def tidy_csv(tables: Sequence[Table]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["table", "sequence", "convention", "baseline", "method", "bound", "column",
-                     "unit", "higher_is_better", "mean", "std", "n", "seeds", "missing_seeds",
-                     "reason"])
+                     "unit", "higher_is_better", "mean", "std", "low", "high", "n", "seeds",
+                     "runs", "missing_runs", "reason"])
     for table in tables:
         for row in table.rows:
+            seeds = sorted({seed for _, seed in row.runs})
             for column in table.columns:
                 cell = row.cells[column.key]
+                low, high = ((cell.interval.low, cell.interval.high) if cell.interval
+                             else (None, None))
                 writer.writerow([table.title, table.sequence, table.convention, table.baseline,
                                  row.label, row.bound, column.key, column.unit,
-                                 column.higher_is_better, cell.mean, cell.std, cell.n,
-                                 " ".join(map(str, row.seeds)), " ".join(map(str, row.missing)),
+                                 column.higher_is_better, cell.mean, cell.std, low, high, cell.n,
+                                 " ".join(map(str, seeds)), _runs(row.runs), _runs(row.missing),
                                  cell.reason])
     return buffer.getvalue()
 
 
+def _runs(runs: Sequence[At]) -> str:
+    return " ".join(f"{sequence}:{seed}" for sequence, seed in runs)
+
+
 def html(tables: Sequence[Table]) -> str:
-    """A fragment: one <table> per table, bounds in a <tbody> of their own."""
+    """A fragment: one <table> per table, bounds in a <tbody> of their own.
+
+    The best of a column is <strong>, the second best underlined.
+    """
     return "\n".join(_html_one(table) for table in tables)
 
 
@@ -75,13 +89,14 @@ WRITERS: dict[str, Callable[[Sequence[Table]], str]] = {
 
 def _markdown_one(table: Table) -> str:
     shown = layout(table)
-    lines = [f"## {_plain(table.title)}", "", _pipes([_plain(name) for name in shown.headings]),
+    lines = [f"## {_plain(one_line(table.title))}", "",
+             _pipes([_plain(name) for name in shown.headings]),
              _pipes([":--", *["--:"] * (len(shown.headings) - 1)])]
     for line in shown.lifelong:
         lines.append(_pipes([_markdown_cell(cell) for cell in line]))
     for line in shown.bounds:
         lines.append(_pipes([f"*{_plain(line[0].text)}*", *map(_markdown_cell, line[1:])]))
-    lines += ["", _plain(table.caption), ""]
+    lines += ["", _plain(one_line(table.caption)), ""]
     lines += [f"- {_plain(note)}" for note in notes(table)] + ([""] if table.notes else [])
     if table.holes:
         lines += ["Missing runs:", "", *(f"    {command}" for command in missing_runs(table)), ""]
@@ -123,7 +138,13 @@ def _html_one(table: Table) -> str:
 
 
 def _html_row(line: Sequence[Text]) -> str:
-    cells = [f"<strong>{escape(cell.text)}</strong>" if cell.strong else escape(cell.text)
-             for cell in line]
+    cells = [_html_cell(cell) for cell in line]
     data = "".join(f"<td>{cell}</td>" for cell in cells[1:])
     return f'<tr><th scope="row">{cells[0]}</th>{data}</tr>'
+
+
+def _html_cell(cell: Text) -> str:
+    text = escape(cell.text)
+    if cell.strong:
+        return f"<strong>{text}</strong>"
+    return f"<u>{text}</u>" if cell.underlined else text

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text as Styled
 
-from benchmark.report.layout import Layout, layout, missing_runs, notes
+from benchmark.report.layout import Layout, Text, layout, missing_runs, notes, one_line
 from benchmark.report.table import Table
 
 PADDING = 3
@@ -21,12 +21,12 @@ def show(tables: Sequence[Table], console: Console | None = None) -> None:
     out = console or Console()
     for table in tables:
         shown = layout(table)
-        out.print(Styled(table.title, style="bold"))
+        out.print(Styled(one_line(table.title), style="bold"))
         for columns in _cuts(shown, out.width):
             out.print()
             out.print(_grid(shown, columns))
         out.print()
-        out.print(Styled(table.caption, style="dim"))
+        out.print(Styled(one_line(table.caption), style="dim"))
         for note in notes(table):
             out.print(Styled(f"note: {note}", style="yellow"))
         if table.holes:
@@ -62,7 +62,10 @@ def _grid(shown: Layout, columns: Sequence[int]) -> Grid:
                         width=_width(shown, index), vertical="bottom", overflow="fold")
     for block in shown.blocks:
         for line in block:
-            cells = [Styled(line[index].text, style="bold" if line[index].strong else "")
-                     for index in columns]
+            cells = [Styled(line[index].text, style=_style(line[index])) for index in columns]
             grid.add_row(*cells, end_section=line is block[-1])
     return grid
+
+
+def _style(cell: Text) -> str:
+    return "bold" if cell.strong else "underline" if cell.underlined else ""

@@ -17,7 +17,9 @@ from rich.console import Console
 
 from benchmark.errors import RequestError
 from benchmark.record import save_statistics
-from benchmark.report import render, table
+from benchmark.report import render
+from benchmark.report import sequence_table as table
+from benchmark.report.grid import BASELINES
 
 METHODS = ("finetune", "lwf", "had", "joint", "separate")
 
@@ -81,7 +83,7 @@ def test_an_undefined_ratio_is_missing_with_its_reason(maker):
     cell = rows_of(one)["had"].cells["delta"]
     assert cell.mean is None
     assert "semantic miou" in cell.reason
-    assert any("semantic miou" in note and note.startswith("had") for note in one.notes)
+    assert [note for note in one.notes if "semantic miou" in note and note.startswith("Δ")]
 
 
 def test_complete_tables_rank_and_mark_lifelong_methods_only(maker):
@@ -110,7 +112,7 @@ def test_holes_are_shown_and_nothing_is_ranked(maker):
             "--method-set 'note=two words'") in commands
     assert all(row.cells["rank"].mean is None for row in one.rows)
     assert not any(cell.best for row in one.rows for cell in row.cells.values())
-    assert rows_of(one)["spg"].missing == (0, 2)
+    assert rows_of(one)["spg"].missing == (("rooms_s1", 0), ("rooms_s1", 2))
     text = render.render([one], "md")
     assert "1 of 3" in text
     assert "0 of 3" in text
@@ -130,7 +132,7 @@ def test_commands_name_the_recipe_of_their_table(maker):
 
 def test_captions_say_how_the_numbers_came_about(maker):
     collection = complete(maker)
-    for baseline in table.BASELINES:
+    for baseline in BASELINES:
         one, = table.build(collection, baseline=baseline)
         for word in ("pixel convention", "last epoch", f"gain over {baseline} ", "3 seeds",
                      "1 order (semantic, depth, normals)"):
@@ -172,7 +174,7 @@ def test_statistics_that_do_not_fit_leave_a_run_out(maker):
     run = maker.run("finetune", tasks=("depth",))
     save_statistics(run.folder, {(1, "depth"): {"pixels": np.array([1])}})
     one, = table.build(maker.collection(), convention="image")
-    assert one.rows[0].seeds == ()
+    assert one.rows[0].runs == ()
     assert "does not fit" in " ".join(one.notes)
 
 
@@ -265,8 +267,9 @@ def test_unknown_formats_are_refused_and_no_tables_are_no_text():
 
 
 def test_the_report_starts_without_heavy_packages():
-    code = ("import sys, benchmark.report.records, benchmark.report.table, "
-            "benchmark.report.render, benchmark.report.plot; "
+    code = ("import sys, benchmark.report.records, benchmark.report.render, "
+            "benchmark.report.sequence_table, benchmark.report.order_table, "
+            "benchmark.report.ablation_table, benchmark.report.plots; "
             "print([name for name in ('torch', 'pandas', 'matplotlib', 'scipy') "
             "if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,108 @@
+"""Ablations: configurations of one method that differ from its usual one in one setting each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from benchmark.errors import RequestError, unknown
+from benchmark.report.captions import caption, of_orders
+from benchmark.report.columns import about
+from benchmark.report.grid import At, Grid, grids_of
+from benchmark.report.lines import Line
+from benchmark.report.order_table import mean_of_orders
+from benchmark.report.records import Collection
+from benchmark.report.scoring import Scoring, checked
+from benchmark.report.table import Cell, Column, Table, marks, reasons
+from benchmark.scores import Score
+
+DIFFERENCE = "difference"
+_ABSENT = object()
+"""Apart from None, which a setting can be."""
+
+
+def build(collection: Collection, method: str, sequences: Sequence[str] | None = None,
+          baseline: str = "finetune", convention: str = "pixel") -> list[Table]:
+    """One table per family in which `method` was run in its usual configuration and another.
+
+    `method` is a name, or the label of the configuration to be taken as the usual one, such as
+    `had (weight=6)`. Raises `RequestError` for an unknown method, baseline or convention, when no
+    configuration is the usual one, and when there is nothing to compare.
+    """
+    convention = checked(baseline, convention)
+    grids = grids_of(collection, sequences)
+    labels = [line.label for grid in grids for line in grid.lines]
+    if method not in [*labels, *(line.method for grid in grids for line in grid.lines)]:
+        raise unknown("method with runs", method, labels)
+    tables = [_table(shown, baseline, convention, usual)
+              for grid in grids if (usual := _usual(grid, method))
+              if len((shown := _part(grid, usual, baseline)).lines) > 1]
+    if not tables:
+        raise RequestError(f"{method} was run in one configuration only; make another with "
+                           f"lhlbench run --method {method.split(' (')[0]} --method-set KEY=VALUE")
+    return tables
+
+
+def _usual(grid: Grid, method: str) -> Line[At] | None:
+    """The line that others are set against; None where the method was not run."""
+    labelled = [line for line in grid.lines if line.label == method]
+    others = [line.label for line in grid.lines if line.method == method]
+    if not labelled and others:
+        raise RequestError(f"{grid.title}: no configuration of {method} has most runs; say which "
+                           f"is the usual one: --ablation '{others[0]}' or '{others[-1]}'")
+    return labelled[0] if labelled else None
+
+
+def _part(grid: Grid, usual: Line[At], baseline: str) -> Grid:
+    """`usual` and its variants, and the baseline where these were run."""
+    shown = [usual, *(line for line in grid.lines if line.method == usual.method
+                      and len(_changed(line.settings, usual.settings)) == 1)]
+    started = {at for line in shown for at in (*line.runs, *line.failed)}
+    beside = sorted((line for line in grid.lines if line.method == baseline != usual.method),
+                    key=lambda line: len(line.settings))[:1]
+    return replace(grid, lines=(*shown, *(replace(line, runs=_at(line.runs, started),
+                                                  failed=_at(line.failed, started))
+                                          for line in beside)))
+
+
+def _table(grid: Grid, baseline: str, convention: str, usual: Line[At]) -> Table:
+    scoring = Scoring(grid, baseline, convention, [baseline])
+    lines = [line for line in grid.lines if line.method == usual.method]
+    columns = [Column("delta", f"Δ vs {baseline}", "%", True),
+               Column(DIFFERENCE, f"difference to {usual.label}", "points", True)]
+    own = scoring.scores(usual, "delta")
+    rows = [scoring.row(line, _cells(scoring, line, own)) for line in lines]
+    notes = [*scoring.notes, *reasons(rows, columns)]
+    told = [*about(["delta"], baseline),
+            f"Difference: Δ minus that of {usual.label} of the same sequence and seed. Every row "
+            "changes one setting."]
+    return Table(f"{grid.title}: {usual.label} and one change at a time", grid.family, baseline,
+                 convention, tuple(columns),
+                 tuple(rows if scoring.holes else marks(rows, columns)),
+                 caption(grid, convention, of_orders(grid, spread=False), told, columns,
+                         whole=not scoring.holes),
+                 tuple(dict.fromkeys(notes)), scoring.holes, counted="runs")
+
+
+def _cells(scoring: Scoring, line: Line[At], usual: Mapping[At, Score]) -> dict[str, Cell]:
+    orders, scores = scoring.grid.sequences, scoring.scores(line, "delta")
+    differences = {at: _minus(score, usual[at]) for at, score in scores.items() if at in usual}
+    runs = len(scoring.matrices[line.label])
+    return {"delta": mean_of_orders(scores, orders, runs),
+            DIFFERENCE: mean_of_orders(differences, orders, runs)}
+
+
+def _minus(score: Score, other: Score) -> Score:
+    if score.value is None or other.value is None:
+        return Score(None, score.reason or other.reason)
+    return Score(score.value - other.value)
+
+
+def _changed(settings: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
+    return {name for name in {*settings, *other}
+            if settings.get(name, _ABSENT) != other.get(name, _ABSENT)}
+
+
+def _at(runs: Mapping[At, Any], kept: set[At]) -> dict[At, Any]:
+    return {at: found for at, found in runs.items() if at in kept}
