@@ -45,7 +45,6 @@ def carry_out(entries: Sequence[Entry], options: Options, workers: int,
                     own = replace(options, command=entry.job.command(command_words))
                     child = _Child(entry, own, threads, Path(folder))
                     running[child.connection] = child
-                    yield Event(child.entry, "running")
                 for connection in wait(list(running)):
                     child = running[cast(Connection, connection)]
                     event = child.news()
@@ -63,7 +62,7 @@ class _Child:
     """The process of one run."""
 
     def __init__(self, entry: Entry, options: Options, threads: int | None, folder: Path) -> None:
-        self.entry, self._begun = entry, time.monotonic()
+        self.entry, self._begun = entry, 0.0
         self._output = folder / f"{self.entry.run_id}.txt"
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["benchmark.sweep.worker"])
@@ -80,11 +79,12 @@ class _Child:
         try:
             state, share, where, reason = self.connection.recv()
             event = Event(self.entry, state, share, where, reason)
+            self._begun = self._begun or time.monotonic()
         except (EOFError, OSError):
             event = Event(self.entry, "failed", reason=self._cause_of_death())
         if event.state != "running":
             self.end()
-        return replace(event, seconds=time.monotonic() - self._begun)
+        return replace(event, seconds=time.monotonic() - self._begun if self._begun else 0.0)
 
     def end(self) -> None:
         """Wait for the process, and kill it when it takes too long."""

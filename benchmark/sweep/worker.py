@@ -34,6 +34,7 @@ def work(connection: Connection, job: Job, expected: str, options: Options, thre
     with open(output, "wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    connection.send(("running", 0.0, "", ""))
     if threads is not None:
         torch.set_num_threads(threads)
     connection.send(_ended(connection, job, expected, options))
