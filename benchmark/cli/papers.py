@@ -11,12 +11,13 @@ from benchmark.config.shipped import shipped
 from benchmark.report.records import collect
 
 
-def paper_command(name: str, embedded: bool, sequences: str | None, convention: str,
-                  format: str, data_root: Path | None, runs: Path, no_published: bool) -> None:
-    """Print a paper's tables; without any record they are all holes and commands."""
+def paper_command(name: str, embedded: bool, tuned: bool, sequences: str | None, convention: str,
+                  format: str, only_missing: bool, data_root: Path | None, runs: Path,
+                  no_published: bool) -> None:
+    """Print a paper's tables, or only what is missing; no record at all is no error."""
     from benchmark.report.paper import build
     from benchmark.report.paper_data import published
-    from benchmark.report.paper_render import render
+    from benchmark.report.paper_render import missing, render
 
     cells = published(name)
     collection = collect(runs, None if no_published else shipped("results/published"))
@@ -25,7 +26,11 @@ def paper_command(name: str, embedded: bool, sequences: str | None, convention: 
     extra = [*(["--data-root", str(data_root)] if data_root else []),
              *(["--runs", str(runs)] if runs != RUNS else [])]
     tables = build(cells, collection, embedded, sequences.split(",") if sequences else None,
-                   convention, extra)
+                   convention, tuned, extra)
+    if only_missing:
+        for command in missing(tables):
+            print(command)
+        return
     text = render(tables, format, Console())
     if text is not None:
         print(text, end="" if text.endswith("\n") else "\n")

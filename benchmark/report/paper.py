@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from benchmark.errors import unknown
+from benchmark.config.family import find_sequence
+from benchmark.errors import RequestError, unknown
 from benchmark.metrics import Convention
 from benchmark.record import Cost
 from benchmark.report.captions import CONVENTIONS
@@ -69,16 +70,23 @@ class PaperTable:
 
 def build(cells: Sequence[Published], collection: Collection, embedded: bool = False,
           sequences: Sequence[str] | None = None, convention: str = "pixel",
-          extra: Sequence[str] = ()) -> list[PaperTable]:
+          tuned: bool = False, extra: Sequence[str] = ()) -> list[PaperTable]:
     """The tables of one paper's `cells`, measured by the runs of `collection`.
 
     `embedded` takes runs of rendered data instead of the paper's; `sequences` are names or globs
-    of the sequences to keep; `extra` are words put at the end of every command. Raises
-    `RequestError` for a pattern that no table matches, and for a convention that is unknown or
-    needs statistics that are missing.
+    of the sequences to keep; `tuned` takes methods as they are tuned for a family, where they
+    are; `extra` are words put at the end of every command. Raises `RequestError` for a pattern
+    that no table matches, and for a convention that is unknown or needs statistics that are
+    missing.
     """
     convention = str(Convention.parse(convention))
     places = EMBEDDED if embedded else PLACES
+    if tuned:
+        places = {key: _tuned(place) for key, place in places.items()}
+        if not any(place.tuned for key in {cell.key for cell in cells}
+                   if isinstance(place := places[key], Place)):
+            raise RequestError("no table is measured on a family with tuned settings; "
+                               "leave --tuned out, or take --embedded")
     tables: dict[Key, list[Published]] = {}
     for cell in cells:
         tables.setdefault(cell.key, []).append(cell)
@@ -124,7 +132,7 @@ class _Builder:
                 for label in (*self.methods, *self.place.beside)}
         paper, name, *setting = self.cells[0].key
         title = f"{paper}, {name}: {', '.join(filter(None, setting)) or 'setting not stated'}"
-        where = "" if self.nowhere else f"{self.place.sequence}, recipe {self.place.recipe}"
+        where = "" if self.nowhere else self.place.told
         return PaperTable(title, where, self.embedded, self.columns, rows, tuple(self._notes()),
                           self._incomplete())
 
@@ -194,8 +202,9 @@ class _Builder:
             yield f"Published values are of: {'; '.join(sources)}."
         if self.nowhere:
             return
-        yield (f"Here: runs of {self.place.sequence} by the recipe {self.place.recipe}"
-               f"{self._data()}, after the last epoch of the last phase, "
+        how = "as tuned for the family" if self.place.tuned else "at their defaults"
+        yield (f"Here: {self.place.sequence} by the recipe {self.place.recipe}, methods {how}, "
+               f"{self._data()}after the last epoch of the last phase, "
                f"{CONVENTIONS.get(self.convention, self.convention)}; mean ± sample standard "
                "deviation over seeds.")
         yield (f"No differences are computed: {self.place.differs}." if self.place.differs else
@@ -208,8 +217,15 @@ class _Builder:
 
     def _data(self) -> str:
         record = self.runs.record
-        return (f" on all {record.dataset.eval_images} evaluation images of {record.dataset.name} "
-                f"({record.dataset.fingerprint[:12]})") if record else ""
+        return (f"all {record.dataset.eval_images} evaluation images of {record.dataset.name} "
+                f"({record.dataset.fingerprint[:12]}), ") if record else ""
+
+
+def _tuned(place: Place | str) -> Place | str:
+    """`place` with tuned methods, where its family has tuned settings."""
+    if isinstance(place, str) or find_sequence(place.sequence).family.tuned is None:
+        return place
+    return replace(place, tuned=True)
 
 
 def _final(runs: Mapping[str, Run], label: str, column: Published) -> Score:

@@ -40,6 +40,14 @@ class Place:
     """What stands for a method of the table, where it is not what METHODS says."""
     beside: Mapping[str, Variant] = field(default_factory=dict)
     """Rows that the paper does not have."""
+    tuned: bool = False
+    """Whether methods run as tuned for the family, not by their defaults."""
+
+    @property
+    def told(self) -> str:
+        """As a reader of a table sees it."""
+        parts = [self.sequence, f"recipe {self.recipe}", *self.settings]
+        return ", ".join([*parts, "tuned"] if self.tuned else parts)
 
 
 METHODS: dict[str, Variant | None] = {
@@ -60,7 +68,8 @@ METHODS: dict[str, Variant | None] = {
     "JointDistill": Variant("jointdistill_offline"),
     "student": Variant("joint"), "CWD": None, "HeteroAKD": Variant("heteroakd_offline"),
 }
-"""What stands for each method of the papers, at its usual settings; None: nothing here does."""
+"""What stands for each method of the papers, at its defaults unless it says more; None: nothing
+here does."""
 
 _RELEASED = {"HAD (released losses)": Variant("had_released")}
 _LIFELONG_JOINT = {"JointDistill (lifelong)": Variant("jointdistill")}

@@ -73,6 +73,13 @@ def html(shown: Sheet) -> str:
     return "\n".join([*parts, "</figure>", ""])
 
 
+def missing(tables: Sequence[PaperTable]) -> list[str]:
+    """The commands of all runs that are missing, each once."""
+    holes = [command for table in tables for pairs in table.rows.values() for pair in pairs
+             for command in pair.here.commands]
+    return list(dict.fromkeys([*holes, *(each for table in tables for each in table.incomplete)]))
+
+
 def tidy_csv(tables: Sequence[PaperTable]) -> str:
     """One line per cell: what the paper says of it, what is measured, and what is missing."""
     lines = [{"table": table.title, "place": table.place, "embedded": table.embedded,

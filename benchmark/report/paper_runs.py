@@ -54,7 +54,8 @@ class Runs:
         """The command of a run, and why it failed where it did."""
         place = self._place
         words = ["lhlbench", "run", "--method", variant.method, "--sequence", place.sequence,
-                 "--recipe", place.recipe, "--seed", str(seed),
+                 "--recipe", place.recipe, *(["--tuned"] if place.tuned else []),
+                 "--seed", str(seed),
                  *(word for text in place.settings for word in ("--set", text)),
                  *(word for text in variant.settings for word in ("--method-set", text)),
                  *self._extra]
@@ -64,7 +65,8 @@ class Runs:
         return shlex.join(words) + (f"  # failed: {reason}" if failed else "")
 
     def _plan(self, variant: Variant) -> Plan:
-        return _plan(variant, self._place.sequence, self._place.recipe, self._place.settings)
+        place = self._place
+        return _plan(variant, place.sequence, place.recipe, place.settings, place.tuned)
 
     def _expected(self, variant: Variant) -> dict[str, Any]:
         return _comparable(self._plan(variant).config.told())
@@ -92,5 +94,6 @@ def _count(lines: dict[Variant, Line[int]]) -> int:
 
 
 @cache
-def _plan(variant: Variant, sequence: str, recipe: str, settings: tuple[str, ...]) -> Plan:
-    return make_plan(variant.method, sequence, 0, settings, variant.settings, recipe)
+def _plan(variant: Variant, sequence: str, recipe: str, settings: tuple[str, ...],
+          tuned: bool) -> Plan:
+    return make_plan(variant.method, sequence, 0, settings, variant.settings, recipe, tuned)

@@ -384,6 +384,24 @@ def test_running_the_commands_fills_the_embedded_tables(maker):
     assert "(another data set: rooms\\_s1, recipe rooms)" in render(tables, "md")
 
 
+def test_tuned_runs_stand_in_tables_of_their_own(maker, capsys):
+    plan = make_plan("had", "rooms_s1", recipe="rooms", tuned=True)
+    made = maker.run("had", 0, "rooms_s1", method_config=plan.config.method_config)
+    record = made.record.model_copy(update={"config": plan.config.told()})
+    runs = Collection((Found(record, made.folder),))
+    tuned, plain = (table_of(build(published("had"), runs, True, tuned=tuned), "had, stated: nyuv2")
+                    for tuned in (True, False))
+    assert cells_of(tuned)["HAD", "semantic miou"].here.n == 1
+    (command,) = cells_of(plain)["HAD", "semantic miou"].here.commands
+    assert "--tuned" not in command and "tuned" in tuned.place
+    base = ["paper", "had", "--tuned", "--missing", "--no-published", "--runs", str(maker.folder)]
+    assert invoke([*base, "--embedded"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(set(lines)) > 20 and all("--tuned" in line for line in lines)
+    assert invoke(base) == 2
+    assert "leave --tuned out" in capsys.readouterr().err
+
+
 def test_commands_say_where_data_and_records_lie():
     extra = ["--data-root", "/my data", "--runs", "elsewhere"]
     assert all(shlex.split(command)[-4:] == extra for command in all_commands(False, extra))
