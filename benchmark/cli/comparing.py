@@ -203,7 +203,8 @@ def _content(found: Comparison) -> dict[str, Any]:
 
 def _paired(found: Comparison) -> str:
     pairs, orders, seeds = len(found.differences), found.orders, found.seeds
-    size = f"{_count(len(orders), 'order')} x {_count(len(seeds), 'seed')}"
+    which = orders[0] if len(orders) == 1 else f"{len(orders)} orders"
+    size = f"{which} x {_count(len(seeds), 'seed')}"
     return f"{pairs} ({size})" if pairs == len(orders) * len(seeds) else f"{pairs} (of {size})"
 
 

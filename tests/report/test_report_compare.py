@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from statistics import fmean, median
+from textwrap import dedent
 
 import pytest
 
@@ -274,6 +277,18 @@ def test_scripts_get_all_of_it(two, runs, capsys):
     assert found["wilcoxon"]["p"] == found["p_holm"]
     assert [run["sequence"] for run in found["missing"]] == ["rooms_s3"] * 2
     assert "had is better than ewc" in found["sentence"]
+
+
+def test_the_page_shows_what_is_printed(tmp_path, capsys, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs/statistics.md").read_text(encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert invoke(["compare", "had", "ewc", "--sequences", "rooms_s1",
+                   "--runs", str(tmp_path)]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert line.rstrip() in page
+    _, program, shown = re.split(r"```python\n|```\n\n  ```\n", page)
+    exec(dedent(program), {})
+    assert dedent(shown.split("  ```")[0]) == capsys.readouterr().out
 
 
 def test_one_name_is_no_comparison(two, capsys):
