@@ -14,6 +14,8 @@ Point = tuple[float, float]
 WIDTH, HEIGHT = 300, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 22
 SPARK_WIDTH, SPARK_HEIGHT = 64, 18
+SMALLEST_RANGE = 0.1
+"""Least height of a chart, as a share of its largest value."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,13 @@ def chart(title: str, curves: Sequence[Values], strong: Values | None = None, un
                                  for phase, value in enumerate(curve) if value is not None),
                            curve is strong) for curve in everything)
     ticks = [low, (low + high) / 2, high]
-    digits = decimals([high - low])
+    digits = max(0, decimals([high - low]) - 1)
     names = labels or [str(phase + 1) for phase in range(phases)]
     main = strong or curves[0]
     values = ", ".join(f"{name} {text(value, digits)}"
                        for name, value in zip(names, main, strict=False) if value is not None)
     return Chart(title, f"{title}, after phase: {values} {unit}".rstrip(), strokes,
-                 tuple((round(y(tick), 1), text(tick, max(0, digits - 1))) for tick in ticks),
+                 tuple((round(y(tick), 1), text(tick, digits)) for tick in ticks),
                  tuple((round(x(phase), 1), name) for phase, name in enumerate(names)),
                  round(y(0.0), 1) if low < 0 < high else None)
 
@@ -106,6 +108,8 @@ def spark(values: Values) -> Spark | None:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
+    """From below to above all values, wide enough that small changes look small."""
     low, high = min(values), max(values)
-    margin = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+    lacking = max(0.0, SMALLEST_RANGE * max(map(abs, values)) - (high - low))
+    margin = max(0.06 * (high - low), lacking / 2) or 1.0
     return low - margin, high + margin

@@ -25,7 +25,7 @@ class Pages:
             trim_blocks=True, lstrip_blocks=True, auto_reload=False)
         self.environment.globals |= {"heading": heading, "slug": slug, "charts": charts,
                                      "version": __version__}
-        self.environment.filters["number"] = numbers.text
+        self.environment.filters |= {"number": numbers.text, "key": "{:.7g}".format}
 
     def write(self, file: str, template: str, **content: Any) -> None:
         """Render `template` into `file`, a path below the site's folder."""

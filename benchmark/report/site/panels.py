@@ -10,7 +10,7 @@ from PIL import Image
 from benchmark.report.records import Found
 from benchmark.report.site.slugs import slug
 
-ROOM = 8 * 2**20
+ROOM = 6 * 2**20
 """Bytes of pictures in a site."""
 LARGEST = 640
 """Pixels of the longer side; larger pictures are scaled down."""

@@ -44,7 +44,7 @@ class Place:
 
 @dataclass(frozen=True)
 class MatrixCell:
-    """A value after one phase; `shade` runs from worse4 over level to better4."""
+    """A value after one phase; `shade` is learnt, empty, or runs from worse4 to better4."""
 
     text: str
     shade: str
@@ -136,17 +136,18 @@ def _matrix_row(curve: Curve) -> MatrixRow:
 def _matrix_cell(value: float | None, learnt: float | None, sign: int, digits: int,
                  own: bool) -> MatrixCell:
     if value is None:
-        return MatrixCell(text(None, 0), "empty", "not measured")
+        return MatrixCell(text(None, 0), "empty", "")
     if own:
-        return MatrixCell(text(value, digits), "learnt", "just learnt")
+        return MatrixCell(text(value, digits), "learnt", "")
     if not learnt:
         return MatrixCell(text(value, digits), "level", "")
     change = 100 * sign * (value - learnt) / abs(learnt)
     step = sum(abs(change) >= limit for limit in STEPS)
-    shade = "level" if not step else f"{'better' if change > 0 else 'worse'}{step}"
-    return MatrixCell(text(value, digits), shade,
-                      f"{text(abs(change), 1)} % {'better' if change > 0 else 'worse'} than just "
-                      "learnt" if step else "as just learnt, within 1 %")
+    if not step:
+        return MatrixCell(text(value, digits), "level", "")
+    way = "better" if change > 0 else "worse"
+    return MatrixCell(text(value, digits), f"{way}{step}",
+                      f"{text(abs(change), 1)} % {way} than just learnt")
 
 
 def _short(task: TaskInfo) -> str:
