@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from benchmark.config.family import find_sequence
 from benchmark.errors import RequestError, unknown
 from benchmark.metrics import Convention
-from benchmark.record import Cost
 from benchmark.report.captions import CONVENTIONS
 from benchmark.report.paper_data import Key, Published
 from benchmark.report.paper_places import CITATIONS, EMBEDDED, METHODS, PLACES, Place, Variant
 from benchmark.report.paper_runs import Runs
+from benchmark.report.paper_scores import Run, score_of
 from benchmark.report.records import Collection, Found
 from benchmark.report.rescore import matrix_of
-from benchmark.scores import Matrix, Score, delta, mean_rank, task_deltas
+from benchmark.scores import Score
 
 DEFINITIONS = {
     "delta": "Δ here: mean gain over the same seed's run of its baseline, over all metrics of a "
@@ -100,14 +100,6 @@ def build(cells: Sequence[Published], collection: Collection, embedded: bool = F
                                         for each in sequences)]
 
 
-@dataclass(frozen=True)
-class Run:
-    """What scores are computed from."""
-
-    matrix: Matrix
-    cost: Cost | None
-
-
 class _Builder:
     """One table in the making."""
 
@@ -156,9 +148,8 @@ class _Builder:
             return Measured(commands=tuple(self.runs.command(variant, seed)
                                            for each, variant in needed.items()
                                            if seed not in runs[each]))
-        score = SCORES.get(column.metric, _final)
-        return _summary([score({each: self._run(runs[each][seed]) for each in needed}, label,
-                               self._here(column)) for seed in seeds])
+        return _summary([score_of({each: self._run(runs[each][seed]) for each in needed}, label,
+                                  self._here(column)) for seed in seeds])
 
     def _run(self, found: Found) -> Run:
         run_id = found.record.run_id
@@ -226,35 +217,6 @@ def _tuned(place: Place | str) -> Place | str:
     if isinstance(place, str) or find_sequence(place.sequence).family.tuned is None:
         return place
     return replace(place, tuned=True)
-
-
-def _final(runs: Mapping[str, Run], label: str, column: Published) -> Score:
-    value = runs[label].matrix.final(column.task, column.metric)
-    return Score(value, f"{column.task} {column.metric} was not measured" if value is None else "")
-
-
-def _delta(runs: Mapping[str, Run], label: str, column: Published) -> Score:
-    matrix, baseline = runs[label].matrix, runs[column.baseline].matrix
-    if column.task == "all":
-        return delta(matrix, baseline)
-    nothing = Score(None, f"the runs have no task {column.task}")
-    return task_deltas(matrix, baseline).get(column.task, nothing)
-
-
-def _rank(runs: Mapping[str, Run], label: str, column: Published) -> Score:
-    return mean_rank([{each: run.matrix for each, run in runs.items()}])[label]
-
-
-def _parameters_saved(runs: Mapping[str, Run], label: str, column: Published) -> Score:
-    shared, separate = runs[label].cost, runs[column.baseline].cost
-    if shared is None or separate is None:
-        return Score(None, "parameters were not recorded")
-    return Score(100 * (separate.parameters - shared.parameters) / shared.parameters)
-
-
-SCORES: Mapping[str, Callable[[Mapping[str, Run], str, Published], Score]] = {
-    "delta": _delta, "rank": _rank, "parameters_saved": _parameters_saved}
-"""Scores by the name they have in the files; any other name is a task's metric."""
 
 
 def _summary(scores: Sequence[Score]) -> Measured:

@@ -310,6 +310,18 @@ def test_runs_of_other_data_are_not_mixed_in(maker):
     assert any("1 runs of other data" in note for note in table.notes)
 
 
+def test_a_metric_in_another_unit_is_not_put_beside_the_papers(maker):
+    made = as_run(maker, "had")
+    text = made.record.model_dump_json(by_alias=True)
+    assert '"unit":"m"' in text
+    other = Record.model_validate_json(text.replace('"unit":"m"', '"unit":"cm"'))
+    table = table_of(build(published("had"), Collection((Found(other, made.folder),))),
+                     "had, lifelong: nyuv2, resnet18")
+    cells = cells_of(table)
+    assert cells["HAD", "depth abs"].here.reason == "depth abs is measured in cm here"
+    assert cells["HAD", "semantic miou"].here.mean is not None
+
+
 def test_an_ablation_is_told_by_its_settings(maker):
     runs = [as_run(maker, "had"), as_run(maker, "had", method_settings=["salient=false"])]
     table = table_of(build(published("had"), Collection(tuple(runs))), "had, ablation")
