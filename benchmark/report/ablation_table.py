@@ -35,12 +35,12 @@ def build(collection: Collection, method: str, sequences: Sequence[str] | None =
     labels = [line.label for grid in grids for line in grid.lines]
     if method not in [*labels, *(line.method for grid in grids for line in grid.lines)]:
         raise unknown("method with runs", method, labels)
-    tables = [_table(shown, baseline, convention, usual)
-              for grid in grids if (usual := _usual(grid, method))
-              if len((shown := _part(grid, usual, baseline)).lines) > 1]
+    tables = [_table(grid, baseline, convention, usual)
+              for grid in grids if (usual := _usual(grid, method)) and _variants(grid, usual)]
     if not tables:
-        raise RequestError(f"{method} was run in one configuration only; make another with "
-                           f"lhlbench run --method {method.split(' (')[0]} --method-set KEY=VALUE")
+        raise RequestError(f"no other configuration of {method} differs in one setting; make one "
+                           f"with lhlbench run --method {method.split(' (')[0]} "
+                           "--method-set KEY=VALUE")
     return tables
 
 
@@ -54,26 +54,32 @@ def _usual(grid: Grid, method: str) -> Line[At] | None:
     return labelled[0] if labelled else None
 
 
-def _part(grid: Grid, usual: Line[At], baseline: str) -> Grid:
-    """`usual` and its variants, and the baseline where these were run."""
-    shown = [usual, *(line for line in grid.lines if line.method == usual.method
-                      and len(_changed(line.settings, usual.settings)) == 1)]
-    started = {at for line in shown for at in (*line.runs, *line.failed)}
-    beside = sorted((line for line in grid.lines if line.method == baseline != usual.method),
+def _variants(grid: Grid, usual: Line[At]) -> list[Line[At]]:
+    return [line for line in grid.lines if line.method == usual.method
+            and len(_changed(line.settings, usual.settings)) == 1]
+
+
+def _part(grid: Grid, lines: Sequence[Line[At]], baseline: str) -> Grid:
+    """`lines` of one method, and the baseline where these were run."""
+    started = {at for line in lines for at in (*line.runs, *line.failed)}
+    beside = sorted((line for line in grid.lines if line.method == baseline != lines[0].method),
                     key=lambda line: len(line.settings))[:1]
-    return replace(grid, lines=(*shown, *(replace(line, runs=_at(line.runs, started),
+    return replace(grid, lines=(*lines, *(replace(line, runs=_at(line.runs, started),
                                                   failed=_at(line.failed, started))
                                           for line in beside)))
 
 
-def _table(grid: Grid, baseline: str, convention: str, usual: Line[At]) -> Table:
+def _table(whole: Grid, baseline: str, convention: str, usual: Line[At]) -> Table:
+    lines = [usual, *_variants(whole, usual)]
+    grid = _part(whole, lines, baseline)
     scoring = Scoring(grid, baseline, convention, [baseline])
-    lines = [line for line in grid.lines if line.method == usual.method]
     columns = [Column("delta", f"Δ vs {baseline}", "%", True),
                Column(DIFFERENCE, f"difference to {usual.label}", "points", True)]
     own = scoring.scores(usual, "delta")
     rows = [scoring.row(line, _cells(scoring, line, own)) for line in lines]
-    notes = [*scoring.notes, *reasons(rows, columns)]
+    notes = [*scoring.notes, *reasons(rows, columns),
+             *(f"left out, since it changes several settings: {line.label}" for line in whole.lines
+               if line.method == usual.method and line not in lines)]
     told = [*about(["delta"], baseline),
             f"Difference: Δ minus that of {usual.label} of the same sequence and seed. Every row "
             "changes one setting."]

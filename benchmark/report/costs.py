@@ -12,7 +12,7 @@ MIB = 2**20
 COLUMNS = {"carried": ("carried", "MiB"), "exemplars": ("exemplars", ""),
            "exemplar_bytes": ("of these", "MiB"), "parameters_added": ("parameters added", "%"),
            "forwards": ("forwards per image", ""), "backwards": ("backwards per image", ""),
-           "train": ("training", "s")}
+           "memory": ("peak memory", "MiB"), "train": ("training", "s")}
 """Key -> title and unit. Passes are those of encoders, teachers' too, per training image:
 finetune has one each."""
 
@@ -25,6 +25,7 @@ def costs(runs: Sequence[Found]) -> dict[str, list[Score]]:
 
 def _of(cost: Cost | None, phases: Sequence[PhaseInfo]) -> dict[str, Score]:
     values = {"train": Score(sum(phase.train_seconds for phase in phases)),
+              "memory": Score(max((phase.peak_memory_bytes for phase in phases), default=0) / MIB),
               "forwards": _per_image([phase.encoder_forwards for phase in phases], phases),
               "backwards": _per_image([phase.encoder_backwards for phase in phases], phases)}
     if cost is None:

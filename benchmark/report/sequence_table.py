@@ -45,11 +45,12 @@ def _table(grid: Grid, baseline: str, convention: str, names: Sequence[str],
     scoring = Scoring(grid, baseline, convention, needs(keys, baseline))
     rows = [scoring.row(line, {key: scoring.cell(line, key) for key in keys})
             for line in grid.lines]
-    notes = [*scoring.notes, *reasons(rows, columns),
-             *(_turned(scoring) if "gap" in keys else [])]
+    turned = _turned(scoring) if "gap" in keys else []
+    notes = [*scoring.notes, *reasons(rows, columns), *turned]
     if not scoring.holes:
-        directed = [column.key for column in columns if column.higher_is_better is not None]
-        rows = ranked(rows, columns, by="delta" if "delta" in keys else next(iter(directed), ""))
+        fair = [column for column in columns if column.key != "gap" or not turned]
+        directed = [column.key for column in fair if column.higher_is_better is not None]
+        rows = ranked(rows, fair, by="delta" if "delta" in keys else next(iter(directed), ""))
     return Table(grid.title, grid.family, baseline, convention, tuple(columns), tuple(rows),
                  caption(grid, convention, of_one_order(grid), about(keys, baseline), columns,
                          whole=not scoring.holes),
@@ -66,4 +67,4 @@ def _turned(scoring: Scoring) -> list[str]:
               and curve.sign * (bound - curve.final) < 0]
     names = ", ".join(dict.fromkeys(turned))
     return [f"gap closed: joint is worse than finetune on {names}, where a worse value closes "
-            "more of the gap; read Δ vs joint instead"] if turned else []
+            "more of the gap, so it is not ranked; read Δ vs joint instead"] if turned else []
