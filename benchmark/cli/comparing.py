@@ -64,7 +64,8 @@ def sentence(found: Comparison) -> str:
 def _why_undecided(found: Comparison) -> str:
     n = found.test.n
     if smallest_p(n) > ALPHA:
-        return (f"; {_count(n, 'run')} can never reach p ≤ {ALPHA}, "
+        differ = "" if n == len(found.differences) else " that differ"
+        return (f"; {_count(n, 'run')}{differ} can never reach p ≤ {ALPHA}, "
                 f"{runs_needed(found.tests)} can")
     if found.p is not None and found.p <= ALPHA:
         return "; the mean and most runs point in different directions"

@@ -204,10 +204,14 @@ def _named(grid: Grid, names: Sequence[str]) -> list[Line[At]]:
 
 def _compared(grid: Grid, methods: Sequence[str], others: Sequence[str],
               measure: Measure) -> Iterator[Comparison]:
-    pairs = [(line, other) for other in _named(grid, others) for line in _named(grid, methods)
-             if line is not other]
-    values = {line.label: measure.values(grid, line) for pair in pairs for line in pair}
-    for line, other in pairs:
+    pairs: dict[frozenset[str], tuple[Line[At], Line[At]]] = {}  # each only one way round
+    for other in _named(grid, others):
+        for line in _named(grid, methods):
+            if line is not other:
+                pairs.setdefault(frozenset((line.label, other.label)), (line, other))
+    lines = {line.label: line for pair in pairs.values() for line in pair}
+    values = {label: measure.values(grid, line) for label, line in lines.items()}
+    for line, other in pairs.values():
         yield _comparison(grid, line, other, values, measure)
 
 

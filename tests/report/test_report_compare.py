@@ -181,6 +181,8 @@ def test_several_comparisons_share_the_level(two, runs):
     many, _ = compare(collection, ["had", "ewc", "finetune"], ["lwf"])
     assert [(each.method, each.other) for each in many] == [
         ("ewc", "lwf"), ("finetune", "lwf"), ("had", "lwf")]
+    every, _ = compare(collection, ["*"], ["*"])
+    assert len({frozenset((each.method, each.other)) for each in every}) == len(every) == 6
 
 
 def test_grids_are_answered_apart_and_share_the_level(two, runs):
@@ -256,6 +258,14 @@ def test_words_never_claim_more_than_the_test(runs, capsys):
     assert "lhlbench run --method had --sequence rooms_s1 --seed 2" in text
     for claim in ("significant", "better than", "worse than"):
         assert claim not in text
+
+
+def test_runs_without_a_difference_count_as_pairs_but_not_for_the_test(runs, capsys):
+    runs("finetune", {"rooms_s1": [0] * 6})
+    made = runs("had", {"rooms_s1": [0, 0, 1, 2, 3, 4]})
+    text = " ".join(told(made, capsys, "had", "finetune").split())
+    assert "4 runs that differ can never reach p ≤ 0.05" in text
+    assert "6 (rooms_s1 x 6 seeds)" in text
 
 
 def test_many_comparisons_tell_the_decided_and_count_the_others(two, runs, capsys):
