@@ -43,7 +43,7 @@ def _common(version: Annotated[bool, typer.Option("--version", callback=_version
 COMMANDS: tuple[Callable[..., None], ...] = (
     training.run, training.sweep,
     reading.ls, reading.show, reading.table, reading.plot, reading.compare,
-    reading.paper, reading.report, reading.validate,
+    reading.paper, reading.report, reading.validate, reading.submit,
     training.tune, training.check, training.new, training.doctor)
 DATA_COMMANDS: tuple[Callable[..., None], ...] = (
     preparing.prepare, preparing.verify, preparing.info)

@@ -113,6 +113,17 @@ def validate(records: Annotated[list[Path], typer.Argument(
     validate_command(records, with_data, data_root, as_json)
 
 
+def submit(records: Annotated[list[Path], typer.Argument(
+               help="record.json files, folders that hold records, or globs")],
+           to: Annotated[Path, typer.Option("--to", help="A new folder, or a .zip.")] = Path(
+               "submission"),
+           as_json: AsJson = False) -> None:
+    """Pack records to hand them in, and tell what a ranked row still lacks."""
+    from benchmark.cli.submitting import submit_command
+
+    submit_command(records, to, as_json)
+
+
 def report(to: Annotated[Path, typer.Option("--to", help="Folder of the site; an old site there "
                                             "is replaced.")] = Path("results/site"),
            sequences: Sequences = "*", runs: Runs = RUNS, no_published: NoPublished = False,

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from benchmark.cli.output import print_json
+from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
+from benchmark.report.grid import At
+from benchmark.report.readiness import BASELINE, Readiness, readiness, remarks
 from benchmark.report.record_files import record_folders
+from benchmark.report.records import Found, collect
+from benchmark.report.submission import pack
 from benchmark.report.validation import checked, disagreements
+
+_SHOWN = 4
+"""Commands printed of a longer list."""
 
 
 def validate_command(records: list[Path], with_data: bool, data_root: Path | None,
@@ -33,3 +42,60 @@ def validate_command(records: list[Path], with_data: bool, data_root: Path | Non
             print(f"{folder}: {problem or 'valid'}")
     if bad := sum(problem is not None for problem in wrong.values()):
         raise RequestError(f"{bad} of {len(wrong)} records are not valid")
+
+
+def submit_command(records: list[Path], to: Path, as_json: bool) -> None:
+    """Pack finished records that are not published yet, and tell what a ranked row lacks."""
+    published = collect(shipped("results/published"))
+    names = {each.record.run_id for each in published.complete}
+    handed: list[Found] = []
+    left_out: dict[str, str] = {}
+    for folder in record_folders(records):
+        each, problem = checked(folder)
+        if each and each.record.status == "failed":
+            left_out[each.record.run_id] = f"failed: {each.record.reason}"
+        elif each is None or problem:
+            raise RequestError(f"{folder}: {problem}; nothing was packed")
+        elif each.record.run_id in names:
+            left_out[each.record.run_id] = "is published already, or stands twice in what was named"
+        else:
+            handed.append(each)
+            names.add(each.record.run_id)
+    if not handed:
+        raise RequestError("no finished run that is not published yet; nothing was packed")
+    handed.sort(key=lambda each: each.record.run_id)
+    rows, notes = readiness(handed, published), remarks(handed, published)
+    files = pack(handed, to)
+    if as_json:
+        print_json({"to": str(to), "files": files, "left_out": left_out, "remarks": notes,
+                    "rows": [_told(row) for row in rows]})
+        return
+    print(f"{len(handed)} runs packed in {to}")
+    for run_id, reason in left_out.items():
+        print(f"left out: {run_id} {reason}")
+    for row in rows:
+        print(f"{row.label} on {row.family}: {row.wanted - len(row.missing)} of {row.wanted} runs"
+              + (", and all of their baseline: ready to be ranked" if row.complete else ""))
+        _print_missing("missing", row.missing)
+        _print_missing(f"missing of the baseline {BASELINE}", row.baseline)
+    for note in notes:
+        print(note)
+
+
+def _print_missing(what: str, commands: dict[At, str]) -> None:
+    if commands:
+        print(f"  {what}: {len(commands)} runs")
+    for command in list(commands.values())[:_SHOWN]:
+        print(f"    {command}")
+    if len(commands) > _SHOWN:
+        print(f"    and {len(commands) - _SHOWN} more; --json lists them")
+
+
+def _told(row: Readiness) -> dict[str, Any]:
+    def listed(commands: dict[At, str]) -> list[dict[str, Any]]:
+        return [{"sequence": sequence, "seed": seed, "command": command}
+                for (sequence, seed), command in commands.items()]
+
+    return {"family": row.family, "method": row.label, "wanted": row.wanted,
+            "complete": row.complete, "missing": listed(row.missing),
+            "missing_baseline": listed(row.baseline)}

@@ -134,6 +134,8 @@ def _name(record: Record) -> Iterator[str]:
 def _sequence(record: Record) -> Iterator[str]:
     """A sequence that comes along has the tasks its file says."""
     tasks = tuple(task.name for task in record.tasks)
+    if not re.fullmatch(r"[a-z][a-z0-9_]*_s[1-9][0-9]*", record.sequence):
+        yield f"sequence is {record.sequence!r}, not a name such as rooms_s1"
     for shipped in shipped_sequences():
         if shipped.name == record.sequence and shipped.tasks != tasks:
             yield (f"tasks are {', '.join(tasks)}, {record.sequence} is "
