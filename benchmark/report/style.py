@@ -20,11 +20,11 @@ FAINT = "#BDBDBD"
 """Methods that are shown for their range, not one by one."""
 DIVERGING = "RdBu"
 """A matplotlib colour map from worse (red) over unchanged (white) to better (blue)."""
-TEXT_SIZE, TITLE_SIZE = 7.5, 9.5
+TEXT_SIZE, PANEL_TITLE_SIZE, TITLE_SIZE = 7.5, 8.5, 9.5
 """Points."""
 
 SETTINGS: dict[RcKeyType, Any] = {
-    "font.size": TEXT_SIZE, "axes.titlesize": 8.5, "axes.labelsize": TEXT_SIZE,
+    "font.size": TEXT_SIZE, "axes.titlesize": PANEL_TITLE_SIZE, "axes.labelsize": TEXT_SIZE,
     "figure.titlesize": 10, "axes.titlelocation": "left", "axes.spines.top": False,
     "axes.spines.right": False, "axes.linewidth": 0.6, "axes.edgecolor": GREY,
     "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": "black",

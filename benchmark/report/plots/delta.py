@@ -52,8 +52,8 @@ def figure(grid: Grid, baseline: str = REFERENCE) -> Figure:
     sheet = Sheet(f"{title_of(grid)}: gain over {baseline}, phase by phase",
                   f"Δ after phase t: of the tasks learnt by then, relative to what {baseline} ends "
                   f"with. {over_runs(grid, 'bands')} Dashed: bounds, after all phases."
-                  f"{told(grid)}", 0.7 + WIDTH + widest(grid), height + 0.55)
-    axes = sheet.axes(0.6, 0.1, WIDTH, height)
+                  f"{told(grid)}", 0.85 + WIDTH + widest(grid), height + 0.55)
+    axes = sheet.axes(0.75, 0.1, WIDTH, height)
     axes.set_ylabel(f"Δ over {baseline} (%) ↑")
     axes.set_xlabel("after phase")
     axes.axhline(0, color=GREY, linewidth=0.6)

@@ -23,10 +23,12 @@ from benchmark.report.names import metric_heading
 from benchmark.report.plots.drawing import Sheet, text_inches, write
 from benchmark.report.plots.means import best_first, by_sequence, mean_of, name_of, title_of
 from benchmark.report.records import Collection
-from benchmark.report.style import DIVERGING, FAINT, TEXT_SIZE
+from benchmark.report.style import DIVERGING, FAINT, PANEL_TITLE_SIZE, TEXT_SIZE
 from benchmark.scores import EPS
 
 CELL_WIDTH, CELL_HEIGHT = 0.5, 0.27
+MOST = 100.0
+"""Change in % from which on colour grows no deeper: one bad cell does not pale all others."""
 PAGE = 9.0
 """Inches that panels may fill side by side."""
 
@@ -62,7 +64,7 @@ def figure(grid: Grid) -> Figure:
              if metric.primary]
     left = max(map(text_inches, names)) + 0.15
     wide = max(len(tasks) * CELL_WIDTH,
-               *(text_inches(name_of(grid, line)) for line in lines)) + 0.25
+               *(text_inches(name_of(grid, line), PANEL_TITLE_SIZE) for line in lines)) + 0.25
     high = len(tasks) * CELL_HEIGHT + 0.62
     columns = max(1, min(len(lines), int(PAGE / wide)))
     rows = ceil(len(lines) / columns)
@@ -108,9 +110,15 @@ def _cell(line: Line[At], task: str, metric: MetricInfo, learnt: int, phase: int
 
 
 def _span(found: Iterable[list[list[Cell | None]]]) -> float:
-    """The largest change, so that white is no change and both colours reach as far."""
-    return max((abs(cell.change) for rows in found for row in rows for cell in row
-                if cell and cell.change is not None), default=0.0) or 1.0
+    """The largest change up to `MOST`; white is no change and both colours reach as far."""
+    changes = [abs(cell.change) for rows in found for row in rows for cell in row
+               if cell and cell.change is not None]
+    return min(MOST, max(changes, default=0.0)) or 1.0
+
+
+def _short(value: float) -> str:
+    """Three significant digits, and all digits before the point."""
+    return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _panel(axes: Axes, rows: list[list[Cell | None]], scale: Normalize) -> None:
@@ -121,8 +129,8 @@ def _panel(axes: Axes, rows: list[list[Cell | None]], scale: Normalize) -> None:
                 continue
             colour = FAINT if cell.change is None else colours(scale(cell.change))
             axes.add_patch(Rectangle((phase, task), 1, 1, facecolor=colour, edgecolor="white"))
-            axes.text(phase + 0.5, task + 0.5, f"{cell.value:#.3g}".rstrip("."), ha="center",
-                      va="center", color="white" if _dark(colour) else "black")
+            axes.text(phase + 0.5, task + 0.5, _short(cell.value), ha="center", va="center",
+                      color="white" if _dark(colour) else "black")
     axes.set_xlim(0, len(rows))
     axes.set_ylim(len(rows), 0)
     axes.grid(visible=False)

@@ -20,6 +20,8 @@ DISTANCES = (7, 13, 20, 28, 38, 50, 64)
 """Points that a name may lie away from what it names."""
 DIRECTIONS = [angle * pi / 6 for angle in (0, 6, 1, 11, 5, 7, 2, 10, 4, 8, 3, 9)]
 """Where a name is put first: right of its point, left, then turning away from both."""
+SIDES = {-1: "right", 0: "center", 1: "left"}
+"""How a text is aligned on the left of its point, above or below it, and on the right."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def scatter(axes: Axes, points: Sequence[Point]) -> None:
 def name(axes: Axes, points: Sequence[Point]) -> None:
     """Write every name beside its point, where it covers no point, line or other name.
 
-    Names keep within the figure. Where there is no free place the least covered one is taken.
+    Names keep within the axes. Where there is no free place the least covered one is taken.
     """
     axes.set_xlim(axes.get_xlim())
     axes.set_ylim(axes.get_ylim())
@@ -72,12 +74,12 @@ def name(axes: Axes, points: Sequence[Point]) -> None:
         point = points[index]
         note = axes.annotate(point.name, (point.x.value, point.y.value), (0, 0),
                              textcoords="offset points", color=point.look.colour,
-                             va="center", ha="center", annotation_clip=False,
+                             va="center", annotation_clip=False,
                              arrowprops={"arrowstyle": "-", "linewidth": 0.5, "alpha": 0.6,
                                          "color": point.look.colour, "shrinkA": 0, "shrinkB": 3})
         others = marks[:index] + marks[index + 1:]
-        box, offset, distance = _place(note, at[index], pixels, [*taken, *others],
-                                       axes.figure.bbox)
+        box, side, offset, distance = _place(note, at[index], pixels, [*taken, *others], axes.bbox)
+        note.set_ha(SIDES[side])
         note.set_position(offset)
         if note.arrow_patch and distance == DISTANCES[0]:
             note.arrow_patch.set_visible(False)  # nothing lies between the two
@@ -85,32 +87,35 @@ def name(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _place(note: Annotation, at: Sequence[float], pixels: float, taken: Sequence[BboxBase],
-           frame: BboxBase) -> tuple[Bbox, tuple[float, float], float]:
+           frame: BboxBase) -> tuple[Bbox, int, tuple[float, float], float]:
     """The first place that covers nothing, else the one that covers least.
 
-    Returns its box in pixels, and its offset and distance from `at` in points.
+    Returns its box in pixels, on which side of `at` it lies, and the offset and distance of the
+    end of the text next to `at`, in points.
     """
     extent = note.get_window_extent()
     wide, high = extent.width, extent.height
-    best = (float("inf"), extent, (0.0, 0.0), 0.0)
+    best: tuple[Bbox, int, tuple[float, float], float] = (extent, 0, (0.0, 0.0), 0.0)
+    least = float("inf")
     for distance, angle in product(DISTANCES, DIRECTIONS):
-        # The nearest point of the text lies `distance` away.
-        across = distance * pixels * cos(angle) + wide / 2 * _side(cos(angle))
-        up = distance * pixels * sin(angle) + high / 2 * _side(sin(angle))
-        box = Bbox.from_bounds(at[0] + across - wide / 2, at[1] + up - high / 2, wide, high)
+        side, level = _sign(cos(angle)), _sign(sin(angle))
+        across, up = distance * cos(angle), distance * sin(angle) + level * high / 2 / pixels
+        box = Bbox.from_bounds(at[0] + across * pixels + wide * (side - 1) / 2,
+                               at[1] + up * pixels - high / 2, wide, high)
         covered = sum(_shared(box, other) for other in taken) + wide * high - _shared(box, frame)
-        if covered < best[0] - 1e-6:
-            best = (covered, box, (across / pixels, up / pixels), distance)
+        if covered < least - 1e-6:
+            least, best = covered, (box, side, (across, up), distance)
         if covered <= 1e-6:
             break
-    return best[1:]
+    return best
 
 
-def _side(share: float) -> int:
+def _sign(share: float) -> int:
     return 0 if abs(share) < 1e-6 else 1 if share > 0 else -1
 
 
 def _shared(box: Bbox, other: BboxBase) -> float:
     """The area two boxes share, in square pixels."""
-    both = Bbox.intersection(box, other)
-    return both.width * both.height if both else 0.0
+    wide = min(box.x1, other.x1) - max(box.x0, other.x0)
+    high = min(box.y1, other.y1) - max(box.y0, other.y0)
+    return wide * high if wide > 0 and high > 0 else 0.0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.errors import RequestError
 from benchmark.report.grid import At, Grid, grids_of
@@ -83,6 +84,7 @@ def _intervals(grid: Grid, baseline: str, gains: Gains, refusal: str) -> Figure:
     for row, mean in enumerate(means.values()):
         dot(axes, row, mean, COLOURS[0])
     axes.set_xlim(1 - 0.02 * len(means), len(means) * 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("mean rank (1 is best)")
     return sheet.figure
 

@@ -22,7 +22,7 @@ from benchmark.report.plots.means import (
 )
 from benchmark.report.plots.rows import ROW, dot, names_width, rows
 from benchmark.report.records import Collection
-from benchmark.report.style import COLOURS, GREY
+from benchmark.report.style import COLOURS, GREY, PANEL_TITLE_SIZE
 from benchmark.scores import Score, mean, task_deltas
 
 WIDTH, COLUMNS = 2.4, 4
@@ -47,7 +47,8 @@ def figure(grid: Grid) -> Figure:
     tasks = [*(task.name for task in grid.record.tasks), ALL_TASKS]
     names = {label: name_of(grid, grid.line(label)) for label in found}
     columns = min(COLUMNS, len(found))
-    left, wide = names_width(tasks), max(WIDTH, *map(text_inches, names.values())) + 0.3
+    left, wide = names_width(tasks), 0.3 + max(WIDTH, *(
+        text_inches(name, PANEL_TITLE_SIZE) for name in names.values()))
     high = len(tasks) * ROW + 0.6
     sheet = Sheet(f"{title_of(grid)}: one network against separate ones",
                   "Gain of the final network over a network that learnt the task alone from the "

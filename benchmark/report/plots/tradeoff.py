@@ -47,9 +47,9 @@ def figure(grid: Grid, baseline: str = REFERENCE) -> Figure:
               ("", points_of(grid, relative_time(grid), gains))]
     sheet = Sheet(f"{title_of(grid)}: what a gain costs",
                   f"{over_runs(grid, 'lines')} Bounds are grey. Times compare only runs that had "
-                  "the same machine to themselves.", 2 * WIDTH + 1.5, HEIGHT + 0.6)
+                  "the same machine to themselves.", 2 * WIDTH + 1.75, HEIGHT + 0.6)
     for index, (title, points) in enumerate(panels):
-        axes = sheet.axes(0.6 + index * (WIDTH + 0.55), 0.1, WIDTH, HEIGHT)
+        axes = sheet.axes(0.75 + index * (WIDTH + 0.65), 0.1, WIDTH, HEIGHT)
         axes.grid(axis="both")
         axes.set_ylabel(title)
         scatter(axes, points)
