@@ -79,7 +79,7 @@ def name(axes: Axes, points: Sequence[Point]) -> None:
                                          "color": point.look.colour, "shrinkA": 0, "shrinkB": 3})
         others = marks[:index] + marks[index + 1:]
         box, side, offset, distance = _place(note, at[index], pixels, [*taken, *others], axes.bbox)
-        note.set_ha(SIDES[side])
+        note.set_horizontalalignment(SIDES[side])
         note.set_position(offset)
         if note.arrow_patch and distance == DISTANCES[0]:
             note.arrow_patch.set_visible(False)  # nothing lies between the two
