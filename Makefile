@@ -17,7 +17,7 @@ run: install
 	$(VENV)/bin/lhlbench run --method had --sequence rooms_s1
 
 test: install
-	$(VENV)/bin/python -m pytest -n auto
+	$(VENV)/bin/python -m pytest -n auto --dist loadgroup
 
 lint: install
 	$(VENV)/bin/ruff check .
