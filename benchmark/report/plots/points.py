@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import cos, pi, sin
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
@@ -20,7 +21,7 @@ DISTANCES = (7, 13, 20, 28, 38, 50, 64)
 """Points that a name may lie away from what it names."""
 DIRECTIONS = [angle * pi / 6 for angle in (0, 6, 1, 11, 5, 7, 2, 10, 4, 8, 3, 9)]
 """Where a name is put first: right of its point, left, then turning away from both."""
-SIDES = {-1: "right", 0: "center", 1: "left"}
+SIDES: dict[int, Literal["left", "center", "right"]] = {-1: "right", 0: "center", 1: "left"}
 """How a text is aligned on the left of its point, above or below it, and on the right."""
 
 
