@@ -32,9 +32,10 @@ def build(collection: Collection, method: str, sequences: Sequence[str] | None =
     """
     convention = checked(baseline, convention)
     grids = grids_of(collection, sequences)
-    labels = [line.label for grid in grids for line in grid.lines]
-    if method not in [*labels, *(line.method for grid in grids for line in grid.lines)]:
-        raise unknown("method with runs", method, labels)
+    known = dict.fromkeys(name for grid in grids for line in grid.lines
+                          for name in (line.method, line.label))
+    if method not in known:
+        raise unknown("method with runs", method, [*known])
     tables = [_table(grid, baseline, convention, usual)
               for grid in grids if (usual := _usual(grid, method)) and _variants(grid, usual)]
     if not tables:
