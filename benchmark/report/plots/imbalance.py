@@ -74,9 +74,10 @@ def figure(grid: Grid, runs: Sequence[Shown]) -> Figure:
     names = max(text_inches(group) for each in found[0] for group in each.groups)
     high = _HEAD + _HIGH + names + 0.15
     about = ("Share of the pixels predicted to be of each group after the last phase; above, the "
-             "largest share to the smallest that occurs. Classes and binary maps: labelled pixels of all evaluation images, a tick is the "
-             f"truth's share; other maps: the first {len(runs[0].previews.images)} images, cut at "
-             f"half of each image's range. {who(grid, runs)}")
+             "largest share to the smallest that occurs. Classes and binary maps: labelled pixels "
+             "of all evaluation images, a tick is the truth's share; other maps: the first "
+             f"{len(runs[0].previews.images)} images, cut at half of each image's range. "
+             f"{who(grid, runs)}")
     made = Sheet(f"{title_of(grid)}: imbalance of pseudo-labels", about,
                  sum(widths) + _LEFT * (len(widths) + 0.5), high * len(runs))
     for row, (run, panels) in enumerate(zip(runs, found, strict=True)):
@@ -86,7 +87,7 @@ def figure(grid: Grid, runs: Sequence[Shown]) -> Figure:
         title.text(0, 0.5, run.label, fontweight="bold", va="center")
         for task, each, width in zip(run.previews.tasks, panels, widths, strict=True):
             axes = made.axes(left, row * high + _HEAD, width, _HIGH)
-            axes.set_title(f"{task.name}\n{each.told}", fontsize="medium")
+            axes.set_title(f"{task.name}\n{each.told}", fontsize="medium", loc="left")
             _bars(axes, each)
             left += width + _LEFT
         made.figure.axes[-len(panels)].set_ylabel("% of pixels")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from benchmark.pictures import coloured, palette, value_range
@@ -16,6 +17,21 @@ ROW = 0.17
 """Inches of a line of a key."""
 _BALL = 0.5
 _BAR = 1.6
+
+
+def inches(sheet: Sheet, left: float, top: float, width: float, height: float) -> Axes:
+    """A frameless part of a sheet whose coordinates are inches from its upper left corner."""
+    axes = sheet.axes(left, top, width, height)
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    return axes
+
+
+def picture(axes: Axes, pixels: NDArray[Any], left: float, top: float, width: float,
+            height: float) -> None:
+    """Put pixels [H, W, 3] on what `inches` returned."""
+    axes.imshow(pixels, interpolation="nearest", aspect="auto",
+                extent=(left, left + width, top + height, top))
 
 
 class Key(Protocol):
@@ -69,13 +85,12 @@ class Patches:
 
     def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
         per_row, each = self._per_row(width)
-        colours = palette(self.task.channels) / 255
+        colours = palette(self.task.channels)
+        axes = inches(sheet, left, top, width, self.height(width))
         for index, (k, name) in enumerate(zip(self.classes, self.names, strict=True)):
             row, column = divmod(index, per_row)
-            axes = sheet.axes(left + column * each, top + row * ROW + 0.03, 0.14, 0.11)
-            axes.imshow(colours[k][None, None], aspect="auto", extent=(0, 1, 0, 1))
-            axes.set_axis_off()
-            axes.text(1.3, 0.45, name, transform=axes.transAxes, va="center")
+            picture(axes, colours[k][None, None], column * each, row * ROW + 0.03, 0.14, 0.11)
+            axes.text(column * each + 0.18, row * ROW + 0.09, name, va="center")
 
 
 @dataclass(frozen=True)
@@ -110,15 +125,14 @@ class Ball:
         return _BALL
 
     def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
-        axes = sheet.axes(left, top, _BALL, _BALL)
+        axes = inches(sheet, left, top, width, _BALL)
         across, down = np.meshgrid(*[np.linspace(-1, 1, 101)] * 2)
         depth = 1 - across**2 - down**2
         facing = np.stack([across, down, -np.sqrt(depth.clip(0))])[None]
         ball = coloured(self.task, facing, np.ones((1, 101, 101), bool))[0][0]
         ball[depth < 0] = 255
-        axes.imshow(ball)
-        axes.set_axis_off()
-        axes.text(1.1, 0.5, "a ball seen from the camera", transform=axes.transAxes, va="center")
+        picture(axes, ball, 0, 0, _BALL, _BALL)
+        axes.text(_BALL + 0.06, _BALL / 2, "a ball seen from the camera", va="center")
 
 
 @dataclass(frozen=True)
@@ -131,6 +145,4 @@ class Words:
         return ROW
 
     def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
-        axes = sheet.axes(left, top, width, ROW)
-        axes.set_axis_off()
-        axes.text(0, 0.5, self.text, transform=axes.transAxes, va="center")
+        inches(sheet, left, top, width, ROW).text(0, ROW / 2, self.text, va="center")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmark.pictures import Pixels
 from benchmark.report.plots.drawing import Sheet, text_inches
-from benchmark.report.plots.keys import ROW, Key
+from benchmark.report.plots.keys import ROW, Key, inches, picture
 
 WIDTH, GAP = 1.2, 0.06
 """Inches of a picture and between two of them."""
@@ -69,18 +69,16 @@ def sheet(title: str, about: str, blocks: Sequence[Block]) -> Figure:
 
 
 def _draw(made: Sheet, block: Block, top: float, width: float) -> None:
-    heading = made.axes(_LEFT, top, width, ROW)
-    heading.set_axis_off()
-    heading.text(0, 0.5, block.heading, fontweight="bold", va="center")
-    top += block.head
+    bottom = block.head + block.rows * (block.picture + GAP)
+    axes = inches(made, _LEFT, top, width, bottom)
+    axes.text(0, ROW / 2, block.heading, fontweight="bold", va="center")
     for index, (title, column) in enumerate(zip(block.titles, block.columns.values(),
                                                 strict=True)):
-        left = _LEFT + index * (WIDTH + GAP)
+        left = index * (WIDTH + GAP)
         for row, pixels in enumerate(() if column is None else column):
-            axes = made.axes(left, top + row * (block.picture + GAP), WIDTH, block.picture)
-            axes.imshow(pixels, interpolation="nearest", aspect="auto")
-            axes.set_axis_off()
-            if row == 0:
-                axes.text(0, 1.03, title, transform=axes.transAxes, va="bottom", linespacing=1.1)
+            picture(axes, pixels, left, block.head + row * (block.picture + GAP), WIDTH,
+                    block.picture)
+        if column is not None:
+            axes.text(left, block.head - 0.04, title, va="bottom", linespacing=1.1)
     if block.key:
-        block.key.draw(made, _LEFT, top + block.rows * (block.picture + GAP) + 0.04, width)
+        block.key.draw(made, _LEFT, top + bottom + 0.04, width)
