@@ -66,12 +66,15 @@ METHODS: dict[str, Variant | None] = {
     "simultaneous learning and distillation": Variant("had"),
     "single-task teachers": Variant("separate"),
     "JointDistill": Variant("jointdistill_offline"),
-    "student": Variant("joint"), "CWD": None, "HeteroAKD": Variant("heteroakd_offline"),
+    "student": Variant("joint", ("labels=all",)), "CWD": None,
+    "HeteroAKD": Variant("heteroakd_offline"),
 }
 """What stands for each method of the papers, at its defaults unless it says more; None: nothing
 here does."""
 
 _RELEASED = {"HAD (released losses)": Variant("had_released")}
+_BLOCK = "no number or architecture of the paper is known; 'separate', which stands for its " \
+         "teachers, learns each task from that task's block only"
 _LIFELONG_JOINT = {"JointDistill (lifelong)": Variant("jointdistill")}
 _UNSTATED = "the paper's backbone is not stated, ResNet-18 is ours"
 _TEN = "which ten tasks the paper took, its split and its image size are not stated"
@@ -110,10 +113,10 @@ PLACES: dict[Key, Place | str] = {
         "nyuv2_s1", "paper_resnet18", differs="no number of the paper is known"),
     ("jointdistill", "joint", "cityscapes", "", ""): Place(
         "cityscapes_s1", "paper_resnet18", beside=_LIFELONG_JOINT,
-        differs="no number or architecture of the paper is known"),
+        differs=_BLOCK),
     ("jointdistill", "joint", "nyuv2", "", ""): Place(
         "nyuv2_s1", "paper_resnet18", beside=_LIFELONG_JOINT,
-        differs="no number or architecture of the paper is known; ours learns normals too"),
+        differs=f"{_BLOCK}; ours learns normals too"),
     ("heteroakd", "segmentation", "cityscapes", "DeepLabV3-MobileNetV2",
      "teacher DeepLabV3-MiT-B4"): Place(
         "cityscapes19_s1", "paper_resnet18", ("recipe.backbone=mobilenetv2_100",),

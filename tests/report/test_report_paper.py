@@ -122,6 +122,15 @@ def test_every_number_known_is_in_the_files_and_nothing_else():
     assert sum(cell.status == "unknown" for cell in cells) > len(KNOWN)
 
 
+def test_the_page_on_papers_counts_what_the_files_hold():
+    page = (Path(__file__).parents[2] / "docs/papers.md").read_text()
+    for paper in PAPERS:
+        for table in build(published(paper), NOTHING):
+            cells = [pair.paper for pair in cells_of(table).values() if pair.paper]
+            known = sum(cell.number is not None for cell in cells)
+            assert f"\n{known:3} of {len(cells):3}  {table.title}\n" in page
+
+
 def test_every_table_and_method_of_the_files_has_a_place():
     for paper in PAPERS:
         for cell in published(paper):
