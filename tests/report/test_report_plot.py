@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from matplotlib import rc_context
 from matplotlib.text import Text
 
+from benchmark.cli.app import invoke
 from benchmark.errors import RequestError
+from benchmark.report import plots
 from benchmark.report.plots import forgetting
 from benchmark.report.plots.curves import MANY, SHOWN
 from benchmark.report.plots.means import by_sequence
@@ -41,6 +44,20 @@ def test_one_png_and_pdf_per_group_the_same_each_time(maker, tmp_path):
     assert [file.read_bytes() for file in again] == [file.read_bytes() for file in files]
     with pytest.raises(RequestError, match="rooms_s1"):
         forgetting.draw(maker.collection(), ["rooms_s9"], tmp_path)
+
+
+def test_all_tells_what_it_cannot_draw(maker, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plots, "PLOTS", {kind: plots.PLOTS[kind] for kind in ("orders", "ranks")})
+    for method in ("finetune", "had"):
+        maker.run(method)
+    words = ["plot", "all", "--runs", str(maker.folder), "--no-published", "--to", str(tmp_path)]
+    assert invoke([*words, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == [str(tmp_path / f"ranks_rooms_s1.{end}") for end in ("png", "pdf")]
+    assert "orders is not drawn: rooms_s1: orders are compared" in err
+    assert invoke([*words, "--baseline", "separate"]) == 2  # neither can be drawn
+    assert invoke([*words, "--methods", "hat"]) == 2
+    assert capsys.readouterr().err.count("lhlbench: ") == 2
 
 
 def test_panels_show_each_metric_from_the_tasks_own_phase_on(maker):

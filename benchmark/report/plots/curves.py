@@ -11,9 +11,18 @@ from benchmark.report.grid import At, Grid
 from benchmark.report.lines import Line
 from benchmark.report.plots.drawing import text_inches
 from benchmark.report.plots.means import REFERENCE, Mean, best_first, name_of
-from benchmark.report.style import FAINT, GREY, REFERENCE_LOOK, TEXT_SIZE, Look, looks, spread
+from benchmark.report.style import (
+    COLOURS,
+    FAINT,
+    GREY,
+    REFERENCE_LOOK,
+    TEXT_SIZE,
+    Look,
+    looks,
+    spread,
+)
 
-MANY, SHOWN = 12, 8
+MANY, SHOWN = 12, len(COLOURS)
 """Of more than `MANY` methods `SHOWN` are coloured and named; the others stay grey lines."""
 
 LABEL_GAP = TEXT_SIZE * 1.15

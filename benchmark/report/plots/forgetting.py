@@ -48,7 +48,8 @@ def figure(grid: Grid) -> Figure:
     height = height_of(grid, LEAST_HEIGHT)
     wide, high = WIDTH + widest(grid) + 0.5, height + 0.65
     order = ", ".join(f"{phase} {task.name}" for phase, task in enumerate(tasks, 1))
-    sheet = Sheet(title_of(grid), f"Phases: {order}. {over_runs(grid, 'bands')}{told(grid)}",
+    sheet = Sheet(f"{title_of(grid)}: every metric after every phase",
+                  f"Phases: {order}. {over_runs(grid, 'bands')}{told(grid)}",
                   0.5 + wide * min(COLUMNS, len(panels)), high * ceil(len(panels) / COLUMNS))
     for index, (task, metric) in enumerate(panels):
         row, column = divmod(index, COLUMNS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from benchmark.errors import RequestError
 from benchmark.report.grid import BASELINES, At, Grid, family_of, grids_of, order_number
@@ -71,7 +72,7 @@ def best_first(grid: Grid) -> list[str]:
         gains = deltas(grid, REFERENCE)
     except RequestError:
         return labels
-    return sorted(labels, key=lambda label: -gains[label].value if label in gains else 1e9)
+    return sorted(labels, key=lambda label: -gains[label].value if label in gains else inf)
 
 
 def title_of(grid: Grid) -> str:
