@@ -73,7 +73,10 @@ def who(grid: Grid, runs: Sequence[Shown]) -> str:
     told = f"Seed {seeds[0]}." if len(seeds) == 1 else "The lowest seed of each method."
     shown = {run.label for run in runs}
     left = sum(line.label not in shown for line in grid.lines if line.runs)
-    return f"{told} {left} more methods have runs; choose with --methods." if left else told
+    if left:
+        told += (f" {left} more with runs are not shown: of those with previews, the {MOST} best "
+                 "lifelong methods are; choose with --methods.")
+    return told
 
 
 def _shown(grid: Grid) -> list[Shown]:
