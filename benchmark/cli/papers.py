@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmark.cli.options import RUNS
+from benchmark.cli.output import print_json
 from benchmark.config.shipped import shipped
 from benchmark.report.records import collect
 
@@ -28,8 +29,11 @@ def paper_command(name: str, embedded: bool, tuned: bool, sequences: str | None,
     tables = build(cells, collection, embedded, sequences.split(",") if sequences else None,
                    convention, tuned, extra)
     if only_missing:
-        for command in missing(tables):
-            print(command)
+        commands = missing(tables)
+        if format == "json":
+            print_json(commands)
+        else:
+            print("".join(f"{command}\n" for command in commands), end="")
         return
     text = render(tables, format, Console())
     if text is not None:

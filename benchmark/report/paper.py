@@ -196,8 +196,8 @@ class _Builder:
         how = "as tuned for the family" if self.place.tuned else "at their defaults"
         yield (f"Here: {self.place.sequence} by the recipe {self.place.recipe}, methods {how}, "
                f"but for settings the commands name, {self._data()}after the last epoch of the "
-               f"last phase, {CONVENTIONS.get(self.convention, self.convention)}; mean ± sample standard "
-               "deviation over seeds.")
+               f"last phase, {CONVENTIONS.get(self.convention, self.convention)}; "
+               "mean ± sample standard deviation over seeds.")
         yield (f"No differences are computed: {self.place.differs}." if self.place.differs else
                "Difference: here - published.")
         yield from (text for metric, text in DEFINITIONS.items()

@@ -419,6 +419,8 @@ def test_tuned_runs_stand_in_tables_of_their_own(maker, capsys):
     assert invoke([*base, "--embedded"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(set(lines)) > 20 and all("--tuned" in line for line in lines)
+    assert invoke([*base, "--embedded", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == lines
     assert invoke(base) == 2
     assert "leave --tuned out" in capsys.readouterr().err
 
