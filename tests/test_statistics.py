@@ -227,6 +227,17 @@ def test_groups_hold_exactly_the_neighbours_within_the_critical_difference(runs)
         assert not set(one) <= set(other)
 
 
+def test_ranks_far_apart_are_no_finding_where_friedman_finds_none():
+    random = np.random.default_rng(35)
+    scores = {f"m{index}": random.normal({0: 0.45, 1: -0.45}.get(index, 0), 1, 30)
+              for index in range(10)}
+    found = friedman(scores)
+    first, *_, last = found.ranks.values()
+    assert last - first > found.critical_difference
+    assert found.p > ALPHA
+    assert found.groups == (tuple(found.ranks),)
+
+
 def test_methods_that_never_differ_are_one_group():
     found = friedman({name: [1.0] * 12 for name in "abc"})
     assert found.p == 1
