@@ -49,7 +49,7 @@ class Scoring:
         """A metric, score or cost of every run of `line` whose baselines were run too."""
         matrices = self.matrices[line.label]
         if key in COSTS:
-            return {at: costs([line.runs[at]])[key][0] for at in matrices}
+            return dict(zip(matrices, self._costs[line.label][key], strict=True))
         if "/" in key:
             task, metric = key.split("/")
             finals = {at: matrix.final(task, metric) for at, matrix in matrices.items()}
@@ -86,6 +86,11 @@ class Scoring:
         runs = self.matrices[line.label]
         return Row(line.label, line.method, dict(line.settings), line.bound, tuple(runs),
                    tuple(at for at in self.grid.cells if at not in runs), cells)
+
+    @cached_property
+    def _costs(self) -> dict[str, dict[str, list[Score]]]:
+        return {line.label: costs([line.runs[at] for at in self.matrices[line.label]])
+                for line in self.grid.lines}
 
     @cached_property
     def _ranks(self) -> dict[str, Score]:

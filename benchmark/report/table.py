@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -88,8 +88,10 @@ def over_seeds(scores: Mapping[At, Score], of: int) -> Cell:
     if undefined := _undefined(scores):
         return undefined
     values = [score.value for score in scores.values() if score.value is not None]
-    return Cell(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None,
-                n=len(values), of=of)
+    mean = math.fsum(values) / len(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    std = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
+    return Cell(mean, std, n=len(values), of=of)
 
 
 def over_orders(scores: Mapping[At, Score], of: int) -> Cell:

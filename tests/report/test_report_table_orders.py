@@ -7,12 +7,15 @@ import io
 import json
 import random
 import statistics
+from pathlib import Path
 
 import pytest
 
 from benchmark.cli.app import invoke
 from benchmark.errors import RequestError
 from benchmark.report import ablation_table, order_table, sequence_table
+from benchmark.report.columns import kinds
+from benchmark.report.costs import COLUMNS
 from benchmark.report.records import Collection
 from benchmark.report.render import render
 from benchmark.scores import Matrix, delta
@@ -20,6 +23,7 @@ from benchmark.scores import Matrix, delta
 ORDERS = {"rooms_s1": ("semantic", "depth", "normals"),
           "rooms_s2": ("semantic", "normals", "depth"),
           "rooms_s10": ("normals", "depth", "semantic")}
+PAGE = (Path(__file__).parents[2] / "docs/tables.md").read_text(encoding="utf-8")
 METHODS = ("finetune", "lwf", "had", "joint")
 
 
@@ -196,6 +200,24 @@ def test_the_usual_configuration_can_be_named(maker):
 
 
 # The command
+
+@pytest.mark.parametrize("words", [
+    ["--columns", "delta,delta_separate,delta_joint,worst,forgetting,transfer,gap"],
+    ["--columns", "delta", "--convention", "image"]])
+def test_what_the_page_about_tables_shows_is_printed(words, tmp_path, capsys):
+    command = ["table", "--sequences", "rooms_s1", *words, "--format", "md"]
+    assert f"\nlhlbench {' '.join(command)}\n" in PAGE
+    assert invoke([*command, "--runs", str(tmp_path)]) == 0
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(printed) > 8
+    for line in printed:
+        assert line in PAGE
+
+
+def test_the_page_about_tables_lists_every_column():
+    for name in ("metrics", "rank", *kinds("finetune"), *COLUMNS):
+        assert f"`{name}`" in PAGE
+
 
 def test_the_command_makes_each_kind_of_table(maker, capsys):
     fill(maker)
