@@ -287,3 +287,15 @@ def test_methods_are_filtered_and_what_cannot_be_drawn_is_told(maker, tmp_path, 
         plots.draw("forgetting", maker.collection(), None, tmp_path, (), "joint")
     with pytest.raises(RequestError, match="unknown plot"):
         plots.draw("circles", maker.collection(), None, tmp_path)
+
+
+def test_a_baseline_that_failed_is_no_baseline(maker, tmp_path):
+    maker.run("finetune", failed="stopped")
+    maker.run("had")
+    maker.run("had", sequence="other_s1", failed="stopped")
+    for kind in ("delta", "tradeoff"):
+        with pytest.raises(RequestError, match="rooms_s1: no gain over finetune is defined"):
+            plots.draw(kind, maker.collection(), ["rooms_s1"], tmp_path)
+        with pytest.raises(RequestError, match="other_s1: no finished run"):
+            plots.draw(kind, maker.collection(), ["other_s1"], tmp_path)
+    assert len(matrix.figure(grids_of(maker.collection(), ["rooms_s1"])[0]).axes) == 2

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from benchmark.report.grid import At, Grid
 from benchmark.report.lines import Line
 from benchmark.report.plots.drawing import text_inches
-from benchmark.report.plots.means import REFERENCE, Mean, best_first, name_of
+from benchmark.report.plots.means import REFERENCE, Mean, best_first, by_what, name_of
 from benchmark.report.style import (
     COLOURS,
     FAINT,
@@ -55,8 +55,8 @@ def told(grid: Grid) -> str:
     """What is to be said of methods that are not named; nothing when all are."""
     styles = coloured(grid)
     others = [label for label in best_first(grid) if label not in styles]
-    return (f" In colour: the {SHOWN} methods of the highest mean Δ over {REFERENCE}; "
-            f"grey: {', '.join(others)}." if others else "")
+    return (f" In colour: the first {SHOWN} methods {by_what(grid)}; grey: {', '.join(others)}."
+            if others else "")
 
 
 def curves_of(grid: Grid, points: Callable[[Line[At]], Points]) -> list[Curve]:

@@ -19,7 +19,7 @@ from benchmark.report.plots.curves import (
     widest,
 )
 from benchmark.report.plots.drawing import Sheet, write
-from benchmark.report.plots.means import REFERENCE, mean_score, over_runs, title_of
+from benchmark.report.plots.means import REFERENCE, mean_score, over_runs, title_of, undefined
 from benchmark.report.records import Collection
 from benchmark.report.style import GREY
 from benchmark.scores import delta_curve
@@ -49,6 +49,9 @@ def figure(grid: Grid, baseline: str = REFERENCE) -> Figure:
         return {phase: mean for phase, mean in means.items() if mean}
 
     phases, height = len(grid.record.tasks), height_of(grid, LEAST_HEIGHT)
+    curves = curves_of(grid, points)
+    if not any(curve.points for curve in curves):
+        raise undefined(grid, baseline)
     sheet = Sheet(f"{title_of(grid)}: gain over {baseline}, phase by phase",
                   f"Δ after phase t: of the tasks learnt by then, relative to what {baseline} ends "
                   f"with. {over_runs(grid, 'bands')} Dashed: bounds, after all phases."
@@ -57,5 +60,5 @@ def figure(grid: Grid, baseline: str = REFERENCE) -> Figure:
     axes.set_ylabel(f"Δ over {baseline} (%) ↑")
     axes.set_xlabel("after phase")
     axes.axhline(0, color=GREY, linewidth=0.6)
-    panel(axes, curves_of(grid, points), phases, coloured(grid))
+    panel(axes, curves, phases, coloured(grid))
     return sheet.figure

@@ -55,13 +55,15 @@ def write(kind: str, grids: Iterable[Grid], figure: Callable[[Grid], Figure],
           to: Path) -> list[Path]:
     """Write `<kind>_<title of the grid>.png` and `.pdf` below `to`; the files.
 
-    A grid that `figure` refuses with a `RequestError` is left out with a `NotDrawn` warning; the
-    error is raised when nothing can be drawn.
+    A grid that has no finished run, or that `figure` refuses with a `RequestError`, is left out
+    with a `NotDrawn` warning; the error is raised when nothing can be drawn.
     """
     figures: dict[str, Figure] = {}
     refusals: list[RequestError] = []
     for grid in grids:
         try:
+            if not any(line.runs for line in grid.lines):
+                raise RequestError(f"{title_of(grid)}: no finished run")
             with rc_context(SETTINGS):
                 figures[_free(f"{kind}_{title_of(grid)}", figures)] = figure(grid)
         except RequestError as error:

@@ -36,9 +36,7 @@ def draw(collection: Collection, sequences: Sequence[str] | None, to: Path) -> l
     Writes `forgetting_<sequence>.png` and `.pdf` below `to` and returns the files. Raises
     `RequestError` for a pattern in `sequences` that no run matches.
     """
-    grids = [grid for grid in by_sequence(collection, sequences)
-             if any(line.runs for line in grid.lines)]
-    return write("forgetting", grids, figure, to)
+    return write("forgetting", by_sequence(collection, sequences), figure, to)
 
 
 def figure(grid: Grid) -> Figure:

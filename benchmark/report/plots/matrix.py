@@ -21,7 +21,14 @@ from benchmark.report.grid import At, Grid
 from benchmark.report.lines import Line
 from benchmark.report.names import metric_heading
 from benchmark.report.plots.drawing import Sheet, text_inches, write
-from benchmark.report.plots.means import best_first, by_sequence, mean_of, name_of, title_of
+from benchmark.report.plots.means import (
+    best_first,
+    by_sequence,
+    by_what,
+    mean_of,
+    name_of,
+    title_of,
+)
 from benchmark.report.records import Collection
 from benchmark.report.style import DIVERGING, FAINT, PANEL_TITLE_SIZE, TEXT_SIZE
 from benchmark.scores import EPS
@@ -72,7 +79,7 @@ def figure(grid: Grid) -> Figure:
     sheet = Sheet(f"{title_of(grid)}: every task after every phase",
                   "Numbers: the primary metric" + (f", mean over {seeds} seeds" * (seeds > 1))
                   + ". Colour: change since the task was learnt, relative to its value then. "
-                  "Methods by mean Δ over finetune.", left + columns * wide, rows * high + 0.6)
+                  f"Methods {by_what(grid)}.", left + columns * wide, rows * high + 0.6)
     for index, (line, values) in enumerate(zip(lines, found, strict=True)):
         row, column = divmod(index, columns)
         axes = sheet.axes(left + column * wide, 0.25 + row * high, len(tasks) * CELL_WIDTH,

@@ -59,20 +59,38 @@ def by_sequence(collection: Collection, sequences: Sequence[str] | None = None) 
 def deltas(grid: Grid, baseline: str) -> dict[str, Mean]:
     """Mean Delta^T over the baseline by label, lifelong methods first; undefined ones left out.
 
-    Raises `RequestError` when there is no run of the baseline.
+    Raises `RequestError` when there is no run of the baseline, and when nothing is defined.
     """
     means = {line.label: mean_score(grid.deltas(line, baseline)) for line in grid.lines}
-    return {label: mean for label, mean in means.items() if mean}
+    defined = {label: mean for label, mean in means.items() if mean}
+    if not defined:
+        raise undefined(grid, baseline)
+    return defined
+
+
+def undefined(grid: Grid, baseline: str) -> RequestError:
+    """The refusal of a grid in which no method has a gain over `baseline`."""
+    return RequestError(f"{title_of(grid)}: no gain over {baseline} is defined; it takes finished "
+                        f"runs of {baseline} and values that are not near 0")
 
 
 def best_first(grid: Grid) -> list[str]:
-    """Labels of lifelong methods with runs, by mean Delta over finetune, else by name."""
+    """Labels of lifelong methods with runs, best first as `by_what` says."""
+    gains = _gains(grid)
     labels = [line.label for line in grid.lines if line.runs and not line.bound]
-    try:
-        gains = deltas(grid, REFERENCE)
-    except RequestError:
-        return labels
     return sorted(labels, key=lambda label: -gains[label].value if label in gains else inf)
+
+
+def by_what(grid: Grid) -> str:
+    """How methods are ordered: by gains where there are runs of finetune, else by name."""
+    return f"by mean Δ over {REFERENCE}" if _gains(grid) else "by name"
+
+
+def _gains(grid: Grid) -> dict[str, Mean]:
+    try:
+        return deltas(grid, REFERENCE)
+    except RequestError:
+        return {}
 
 
 def title_of(grid: Grid) -> str:
