@@ -52,6 +52,11 @@ class Grid:
         return sorted({at for line in self.lines for at in (*line.runs, *line.failed)},
                       key=lambda at: (order_number(at[0]), at))
 
+    @cached_property
+    def _derived(self) -> dict[tuple[str, str], dict[At, Matrix]]:
+        """Matrices by label and convention: a baseline's are asked for with every other line."""
+        return {}
+
     @property
     def sequences(self) -> list[str]:
         return list(dict.fromkeys(sequence for sequence, _ in self.cells))
@@ -97,7 +102,11 @@ class Grid:
 
         Raises `RequestError` when statistics are missing that the convention needs.
         """
-        return {at: matrix_of(line.runs[at], convention) for at in self.cells if at in line.runs}
+        key = line.label, convention
+        if key not in self._derived:
+            self._derived[key] = {at: matrix_of(line.runs[at], convention)
+                                  for at in self.cells if at in line.runs}
+        return self._derived[key]
 
     def deltas(self, line: Line[At], baseline: str = "finetune",
                convention: str = "pixel") -> dict[At, Score]:
