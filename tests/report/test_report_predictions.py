@@ -22,8 +22,8 @@ from benchmark.record import STATISTICS_FILE, save_statistics
 from benchmark.report.plots import draw
 from benchmark.report.plots.drawing import NotDrawn
 from benchmark.report.plots.gradients import Distilling, maps_of
+from benchmark.report.plots.imbalance import Shares, shares
 from benchmark.report.plots.imbalance import figure as imbalance
-from benchmark.report.plots.imbalance import shares
 from benchmark.report.plots.keys import Patches, key_of
 from benchmark.report.plots.predictions import over_phases, side_by_side
 from benchmark.report.plots.previewed import MOST, Shown, previewed
@@ -242,6 +242,13 @@ def test_bars_are_sorted_and_the_ratio_is_told(maker):
         assert told.startswith(f"{found.ratio:.3g} : 1")
 
 
+@pytest.mark.parametrize(("counts", "told"), [
+    ([60, 30, 10], "6 : 1"), ([99, 0, 1], "99 : 1, 1 of 3 never"), ([0, 100, 0], "all in 1 of 3"),
+    ([99.99, 0.01, 0], "9,999 : 1, 1 of 3 never")])
+def test_the_ratio_is_told_with_what_never_occurs(counts, told):
+    assert Shares(("a", "b", "c"), np.array(counts, float), None).told == told
+
+
 @pytest.mark.parametrize("fields", [{}, {(4, "semantic"): {"confusion": np.zeros((3, 2, 2))}}])
 def test_statistics_of_another_run_are_refused_by_name(fields, maker, tmp_path):
     save_statistics(left(maker).folder, fields)
@@ -318,10 +325,11 @@ def test_what_is_salient_does_not_depend_on_the_unit(seed, power, k):
 
 
 def test_the_distance_is_that_of_the_methods_settings(maker):
-    left(maker, "lwf", method_config={"targets": "soft", "temperature": 2.0})
+    left(maker, "lwf", method_config={"targets": "soft", "temperature": 2.0,
+                                      "salience_threshold": 0.0})
     _, run = shown(maker)
     how = Distilling.of(run)
-    assert how == Distilling(True, 2.0, 0.9)
+    assert how == Distilling(True, 2.0, 0.0)
     teacher, student = (run.previews.raw[phase, "semantic"][0, :, 2, 3].astype(float) / 2
                         for phase in (3, 4))
     p, q = (np.exp(each) / np.exp(each).sum() for each in (teacher, student))

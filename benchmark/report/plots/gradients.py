@@ -156,4 +156,4 @@ def _marked(images: Pixels, chosen: Map) -> Pixels:
 
 
 def _number(value: Any, otherwise: float) -> float:
-    return float(value) if isinstance(value, int | float) and value > 0 else otherwise
+    return float(value) if isinstance(value, int | float) and value >= 0 else otherwise

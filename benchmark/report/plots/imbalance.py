@@ -54,6 +54,8 @@ class Shares:
     def told(self) -> str:
         """The ratio, and how many groups get nothing."""
         none = int((self.percent == 0).sum())
+        if none == len(self.groups) - 1:
+            return f"all in 1 of {len(self.groups)}"
         ratio = f"{self.ratio:,.0f}" if self.ratio >= 100 else f"{self.ratio:.3g}"
         return f"{ratio} : 1" + (f", {none} of {len(self.groups)} never" if none else "")
 
@@ -73,10 +75,11 @@ def figure(grid: Grid, runs: Sequence[Shown]) -> Figure:
     widths = [max(1.3, 0.17 * len(each.groups)) for each in found[0]]
     names = max(text_inches(group) for each in found[0] for group in each.groups)
     high = _HEAD + _HIGH + names + 0.15
+    counts = sorted({len(run.previews.images) for run in runs})
     about = ("Share of the pixels predicted to be of each group after the last phase; above, the "
              "largest share to the smallest that occurs. Classes and binary maps: labelled pixels "
              "of all evaluation images, a tick is the truth's share; other maps: the first "
-             f"{len(runs[0].previews.images)} images, cut at half of each image's range. "
+             f"{' or '.join(map(str, counts))} images, cut at half of each image's range. "
              f"{who(grid, runs)}")
     made = Sheet(f"{title_of(grid)}: imbalance of pseudo-labels", about,
                  sum(widths) + _LEFT * (len(widths) + 0.5), high * len(runs))
