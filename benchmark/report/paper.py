@@ -199,7 +199,7 @@ class _Builder:
                f"last phase, {CONVENTIONS.get(self.convention, self.convention)}; "
                "mean ± sample standard deviation over seeds.")
         yield (f"No differences are computed: {self.place.differs}." if self.place.differs else
-               "Difference: here - published.")
+               f"Difference: here - published; it assumes {self.place.assumed}.")
         yield from (text for metric, text in DEFINITIONS.items()
                     if any(column.metric == metric for column in self.columns))
         if self.runs.left_out:

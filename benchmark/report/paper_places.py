@@ -34,6 +34,8 @@ class Place:
     differs: str = ""
     """What keeps the numbers from being compared with the paper's; empty where nothing known
     does, and differences are computed."""
+    assumed: str = ""
+    """What the paper does not state and the differences take for granted."""
     tasks: Mapping[str, str] = field(default_factory=dict)
     """The sequence's name of a task where it is not the table's."""
     methods: Mapping[str, Variant | None] = field(default_factory=dict)
@@ -77,14 +79,16 @@ _BLOCK = "no number or architecture of the paper is known; 'separate', which sta
          "teachers, learns each task from that task's block only"
 _LIFELONG_JOINT = {"JointDistill (lifelong)": Variant("jointdistill")}
 _UNSTATED = "the paper's backbone is not stated, ResNet-18 is ours"
+_FIRST = "that the table is of the paper's order S1 (semantic, depth, normal), and what the " \
+         "recipe says of shuffling and the scaling of images"
 _TEN = "which ten tasks the paper took, its split and its image size are not stated"
 _CLASSES = "classes, backbone and order of the paper's number are not stated"
 
 PLACES: dict[Key, Place | str] = {
     ("had", "lifelong", "nyuv2", "resnet18", ""): Place(
-        "nyuv2_s1", "paper_resnet18", beside=_RELEASED),
+        "nyuv2_s1", "paper_resnet18", assumed=_FIRST, beside=_RELEASED),
     ("had", "lifelong", "nyuv2", "resnet50", ""): Place(
-        "nyuv2_s1", "paper_resnet50", beside=_RELEASED),
+        "nyuv2_s1", "paper_resnet50", assumed=_FIRST, beside=_RELEASED),
     ("had", "lifelong", "taskonomy", "resnet18", ""): Place(
         "taskonomy10_s1", "paper_resnet18", differs=_TEN, beside=_RELEASED),
     ("had", "lifelong", "cityscapes7", "", ""): Place(

@@ -470,6 +470,7 @@ def test_a_wrong_request_is_told(words, told, tmp_path, capsys):
 def test_places_name_recipes_and_settings_that_keep_every_difference_honest():
     compared = {key for key, place in PLACES.items()
                 if isinstance(place, Place) and not place.differs}
+    assert all(PLACES[key].assumed for key in compared)
     assert compared == {("had", "lifelong", "nyuv2", "resnet18", ""),
                         ("had", "lifelong", "nyuv2", "resnet50", "")}
     assert all(isinstance(place, str) or (place.differs and place.sequence.startswith("rooms"))
