@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -51,7 +52,7 @@ def _usual(grid: Grid, method: str) -> Line[At] | None:
     others = [line.label for line in grid.lines if line.method == method]
     if not labelled and others:
         raise RequestError(f"{grid.title}: no configuration of {method} has most runs; say which "
-                           f"is the usual one: --ablation '{others[0]}' or '{others[-1]}'")
+                           f"is the usual one: --ablation {shlex.quote(others[0])}")
     return labelled[0] if labelled else None
 
 
@@ -63,11 +64,11 @@ def _variants(grid: Grid, usual: Line[At]) -> list[Line[At]]:
 def _part(grid: Grid, lines: Sequence[Line[At]], baseline: str) -> Grid:
     """`lines` of one method, and the baseline where these were run."""
     started = {at for line in lines for at in (*line.runs, *line.failed)}
-    beside = sorted((line for line in grid.lines if line.method == baseline != lines[0].method),
-                    key=lambda line: len(line.settings))[:1]
-    return replace(grid, lines=(*lines, *(replace(line, runs=_at(line.runs, started),
-                                                  failed=_at(line.failed, started))
-                                          for line in beside)))
+    usual = sorted((line for line in grid.lines if line.method == baseline != lines[0].method),
+                   key=lambda line: len(line.settings))[:1]
+    beside = [replace(line, runs=_at(line.runs, started), failed=_at(line.failed, started))
+              for line in usual if not started.isdisjoint((*line.runs, *line.failed))]
+    return replace(grid, lines=(*lines, *beside))
 
 
 def _table(whole: Grid, baseline: str, convention: str, usual: Line[At]) -> Table:

@@ -30,9 +30,9 @@ def build(collection: Collection, sequences: Sequence[str] | None = None,
 
 def _table(grid: Grid, baseline: str, convention: str) -> Table:
     scoring = Scoring(grid, baseline, convention, [baseline])
-    columns = [*(Column(name, f"Δ {name}", "%", True) for name in grid.sequences),
-               Column(MEAN, "mean Δ", "%", True), Column(WORST, "worst order", "%", True),
-               Column(RANK, "mean rank", "", False)]
+    columns = [Column(MEAN, "mean Δ", "%", True), Column(WORST, "worst order", "%", True),
+               Column(RANK, "mean rank", "", False),
+               *(Column(name, f"Δ {name}", "%", True) for name in grid.sequences)]
     rows = [scoring.row(line, _cells(scoring, line)) for line in grid.lines]
     notes = [*scoring.notes, *reasons(rows, columns)]
     if not scoring.holes:
