@@ -15,6 +15,7 @@ import pytest
 from benchmark.config.shipped import shipped
 from benchmark.record import STATISTICS_FILE, Record
 from benchmark.report.records import collect
+from benchmark.report.site import pages
 from benchmark.report.site.slugs import slug
 from benchmark.report.site.write import write_site
 
@@ -174,6 +175,22 @@ def test_filters_leave_what_was_asked_for(visit):
     page.get_by_label("Kind").select_option("")
     page.get_by_label("Exemplars").select_option("yes")
     assert names(page) == ["replay"] and names(page, "bound") == []
+
+
+def test_long_tables_show_the_first_rows_of_their_order(visit, site, monkeypatch):
+    monkeypatch.setattr(pages, "ROWS", 2)
+    write_site(collect(shipped("results/published")), site / "short")
+    page = visit("short/index.html")
+    assert len(names(page)) == 2
+    page.locator("th[data-key=forgetting] button").click()
+    best = names(page)
+    assert len(best) == 2
+    page.get_by_role("searchbox").fill("had")
+    assert len(names(page)) == 2 and all("had" in name for name in names(page))
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("button", name="more rows").click()
+    assert len(names(page)) == 8 and names(page)[:2] == best
+    assert not page.get_by_role("button", name="more rows").is_visible()
 
 
 def test_the_address_holds_what_was_chosen(visit):

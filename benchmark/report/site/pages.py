@@ -13,6 +13,8 @@ from benchmark.report.site import charts, numbers
 from benchmark.report.site.slugs import slug
 
 TEMPLATES = Path(__file__).parent / "templates"
+ROWS = 100
+"""Rows of a group that a browser shows before it is asked for more."""
 
 
 class Pages:
@@ -24,7 +26,7 @@ class Pages:
             loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True, auto_reload=False)
         self.environment.globals |= {"heading": heading, "slug": slug, "charts": charts,
-                                     "version": __version__}
+                                     "version": __version__, "ROWS": ROWS}
         self.environment.filters |= {"number": numbers.text, "key": "{:.7g}".format}
 
     def write(self, file: str, template: str, **content: Any) -> None:

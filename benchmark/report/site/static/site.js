@@ -10,6 +10,7 @@
   };
   const root = document.documentElement;
   if (["dark", "light"].includes(stored.read())) root.dataset.theme = stored.read();
+  root.classList.add("scripted");
 
   function theme(button) {
     const system = matchMedia("(prefers-color-scheme: dark)");
@@ -37,42 +38,69 @@
     return sign * (a - b);
   }
 
-  function sorter(table) {
+  // A table whose rows are sorted within their groups, filtered, and shown a screenful first.
+  function viewed(table) {
     const heads = [...table.tHead.rows[0].cells];
-    const bodies = [...table.tBodies].map((body) => [body, [...body.rows].filter((row) => "row" in row.dataset)]);
-    return (key, direction) => {
+    const groups = [...table.tBodies].map((body) => {
+      const rows = [...body.rows].filter((row) => "row" in row.dataset);
+      return { body, given: rows, rows };
+    });
+    const all = groups.flatMap((group) => group.rows);
+    let wanted = () => true;
+    let most = Number(table.dataset.rows) || Infinity;
+
+    const more = document.createElement("button");
+    more.type = "button";
+    more.className = "more";
+    more.addEventListener("click", () => { most = Infinity; limit(); });
+    table.closest(".scroll").after(more);
+
+    function limit() {
+      for (const { body, rows } of groups) {
+        let shown = 0;
+        for (const row of rows) {
+          row.hidden = !wanted(row);
+          if (!row.hidden) shown += 1;
+          row.classList.toggle("later", shown > most);
+        }
+        body.hidden = !shown;
+      }
+      const later = all.filter((row) => !row.hidden && row.classList.contains("later")).length;
+      more.hidden = !later;
+      more.textContent = `Show ${later} more rows`;
+    }
+    function sort(key, order) {
       const index = heads.findIndex((head) => head.dataset.key === key);
       heads.forEach((head) => head.removeAttribute("aria-sort"));
-      if (index >= 0) heads[index].setAttribute("aria-sort", direction);
-      for (const [body, rows] of bodies) {
-        const sorted = [...rows];
+      if (index >= 0) heads[index].setAttribute("aria-sort", order);
+      for (const group of groups) {
+        group.rows = [...group.given];
         if (index >= 0) {
-          const numeric = rows.some((row) => "value" in (row.cells[index]?.dataset ?? {}));
-          const sign = direction === "descending" ? -1 : 1;
-          sorted.sort((a, b) => compare(a.cells[index] ?? a, b.cells[index] ?? b, numeric, sign));
+          const cell = (row) => row.cells[index] ?? row;
+          const numeric = group.rows.some((row) => "value" in cell(row).dataset);
+          const sign = order === "descending" ? -1 : 1;
+          group.rows.sort((a, b) => compare(cell(a), cell(b), numeric, sign));
         }
-        body.append(...sorted);
+        group.body.append(...group.rows);
       }
-    };
+      limit();
+    }
+    function filter(test) {
+      wanted = test;
+      limit();
+      return [all.filter((row) => !row.hidden).length, all.length];
+    }
+    limit();
+    return { sort, filter };
   }
 
-  function filterer(form, table) {
-    const rows = [...table.querySelectorAll("tr[data-row]")];
-    const count = form.querySelector("[data-count]");
-    return (state) => {
-      const part = (state.get("q") ?? "").toLowerCase();
-      const [kind, exemplars] = [state.get("show"), state.get("exemplars")];
-      for (const row of rows) {
-        row.hidden = !(row.dataset.name.toLowerCase().includes(part)
-          && (!kind || row.parentNode.dataset.group === kind)
-          && (!exemplars || row.dataset.exemplars === exemplars));
-      }
-      for (const body of table.tBodies) {
-        body.hidden = !body.querySelector("tr[data-row]:not([hidden])");
-      }
-      const shown = rows.filter((row) => !row.hidden).length;
-      count.textContent = shown === rows.length ? `${rows.length} rows` : `${shown} of ${rows.length} rows`;
-    };
+  // What the filters of the leaderboard say of a row.
+  function passes(state) {
+    const part = (state.get("q") ?? "").toLowerCase();
+    const [kind, exemplars] = [state.get("show"), state.get("exemplars")];
+    return (row) => row.dataset.name.toLowerCase().includes(part)
+      && (!kind || row.parentNode.dataset.group === kind)
+      && (!exemplars || row.dataset.exemplars === exemplars);
   }
 
   // What the reader chose lives in the part of the address behind #, so that it can be passed on.
@@ -82,16 +110,21 @@
     const tables = [...document.querySelectorAll("table[data-sortable]")];
     const form = document.querySelector("[data-filters]");
     const shared = tables.length === 1;
-    const sorts = tables.map(sorter);
-    const filter = form ? filterer(form, tables[0]) : () => {};
+    const views = tables.map(viewed);
     let state = new URLSearchParams();
 
+    function filter() {
+      const [shown, all] = views[0].filter(passes(state));
+      const count = form.querySelector("[data-count]");
+      count.textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+    }
     function apply() {
       if (form) {
         for (const name of ["q", "show", "exemplars"]) form.elements[name].value = state.get(name) ?? "";
-        filter(state);
+        filter();
       }
-      if (shared) sorts[0](state.get("sort"), state.get("order") ?? "ascending");
+      const order = state.get("order") === "descending" ? "descending" : "ascending";
+      if (shared) views[0].sort(state.get("sort"), order);
     }
     function keep(changes) {
       for (const [name, to] of Object.entries(changes)) {
@@ -113,14 +146,14 @@
       const flipped = before === "descending" ? "ascending" : "descending";
       const order = before ? flipped : head.dataset.first;
       if (shared) keep({ sort: head.dataset.key, order });
-      sorts[number](head.dataset.key, order);
+      views[number].sort(head.dataset.key, order);
     }));
     if (form) {
       form.hidden = false;
       form.addEventListener("submit", (event) => event.preventDefault());
       form.addEventListener("input", () => {
         keep(Object.fromEntries(new FormData(form)));
-        filter(state);
+        filter();
       });
       form.addEventListener("reset", (event) => {
         event.preventDefault();
