@@ -61,8 +61,9 @@ class Previews:
         """Keep the raw outputs of every task the network knows; it is in eval mode."""
         images = pixels(torch.from_numpy(self.images).to(device))
         known = list(network.tasks.values())
-        for name, raw in method.predict(network, images, known).items():
-            self.raw[phase, name] = _half(raw.float().cpu().numpy())
+        raws = method.predict(network, images, known)
+        for task in known:
+            self.raw[phase, task.name] = _half(raws[task.name].float().cpu().numpy())
 
     def prediction(self, phase: int, task: Task) -> NDArray[Any]:
         """What was predicted after a phase, in the task's own unit: [N, H, W], or [N, C, H, W]
@@ -91,11 +92,14 @@ class Previews:
     def restore(self, folder: Path, last: int) -> None:
         """Take over what `folder` holds of the phases up to `last`.
 
-        Runs that an earlier version began have no file, and go on without those phases.
+        Runs that an earlier version began have no file, and go on without those phases. Raises
+        `RequestError` for a file that is damaged or of other images.
         """
         if (folder / PREVIEWS_FILE).exists():
-            kept = load(folder).raw
-            self.raw.update({key: kept[key] for key in kept if key[0] <= last})
+            kept = load(folder)
+            if kept.tasks != self.tasks or not np.array_equal(kept.images, self.images):
+                raise _refused(folder, "they are of another run")
+            self.raw.update({key: raw for key, raw in kept.raw.items() if key[0] <= last})
 
     def draw(self, folder: Path) -> None:
         """One PNG per task in `folder`: the images, their truth, what was predicted last."""
@@ -146,7 +150,12 @@ def load(folder: Path) -> Previews:
         raise RequestError(f"{path} does not exist") from None
     except Exception as error:  # zipfile, zlib, numpy and pydantic each raise their own
         told = " ".join(str(error).split()) or type(error).__name__
-        raise RequestError(f"{path}: not readable previews: {told}") from None
+        raise _refused(folder, told) from None
+
+
+def _refused(folder: Path, why: str) -> RequestError:
+    return RequestError(f"{folder / PREVIEWS_FILE}: not usable as previews: {why}; lhlbench run "
+                        "--overwrite makes them anew")
 
 
 def _checked(arrays: dict[str, NDArray[Any]]) -> Previews:

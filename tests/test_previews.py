@@ -89,10 +89,14 @@ def test_a_run_begun_without_previews_goes_on(tiny, tmp_path):
         "semantic.png", "depth.png", "normal.png"}
 
 
-def test_a_run_is_not_resumed_over_a_damaged_file(tiny, tmp_path):
+def test_a_run_is_not_resumed_over_a_damaged_file_or_that_of_another(tiny, tmp_path):
     folder = stopped(tiny, tmp_path / "broken", (1, 0))
+    found = load(folder)
     (folder / PREVIEWS_FILE).write_bytes(b"not a zip")
     with pytest.raises(RequestError, match=PREVIEWS_FILE):
+        tiny("had", runs=tmp_path / "broken")
+    Previews(found.tasks, found.images + 1, found.truth, found.raw).save(folder)
+    with pytest.raises(RequestError, match=rf"{PREVIEWS_FILE}.* another run"):
         tiny("had", runs=tmp_path / "broken")
 
 

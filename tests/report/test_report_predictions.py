@@ -109,7 +109,7 @@ def test_previews_of_another_run_and_damaged_ones_are_refused_by_name(maker, tmp
         with pytest.raises(RequestError, match=rf"{PREVIEWS_FILE}: does not hold"):
             draw("predictions", maker.collection(), None, tmp_path)
     (folder / PREVIEWS_FILE).write_bytes(b"PK")
-    with pytest.raises(RequestError, match=rf"{PREVIEWS_FILE}: not readable"):
+    with pytest.raises(RequestError, match=rf"{PREVIEWS_FILE}: not usable"):
         draw("gradients", maker.collection(), None, tmp_path)
 
 
