@@ -74,6 +74,9 @@ def test_all_methods_come_on_one_sequence_and_seed_before_the_next():
     assert jobs[0].command(["--device", "cpu"]) == (
         "lhlbench run --method ewc --sequence rooms_s1 --seed 0 --method-set weight=3 --device cpu")
     assert jobs[1].method_settings == ()
+    assert asked(recipe="released", tuned=True, settings=["recipe.lr=0.1"])[0].command() == (
+        "lhlbench run --method finetune --sequence rooms_s1 --seed 0 --set recipe.lr=0.1 "
+        "--recipe released --tuned")
     both = asked("ewc,mas", method_settings=["weight=3", "mas:weight=a:b=c"])
     assert [job.method_settings for job in both] == [("weight=3",), ("weight=3", "weight=a:b=c")]
 
@@ -146,7 +149,7 @@ def test_what_fails_is_told_and_the_rest_is_done(tiny, tmp_path, capsys):
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert [each["state"] for each in found] == 3 * ["failed"] + ["done", "busy"]
-    for each, reason in zip(found, ("signal 9 (SIGKILL)", "KeyError: 'depth'", "loss is nan", "",
+    for each, reason in zip(found, ("signal 9 (Killed)", "KeyError: 'depth'", "loss is nan", "",
                                     "is being run by another process"), strict=True):
         assert reason in each["reason"]
     assert "its last words: out of luck" in found[0]["reason"]

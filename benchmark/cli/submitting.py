@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
+from rich.progress import track
 
 from benchmark.cli.output import print_json
 from benchmark.config.shipped import shipped
@@ -22,9 +26,9 @@ _SHOWN = 4
 def validate_command(records: list[Path], with_data: bool, data_root: Path | None,
                      as_json: bool) -> None:
     """Check each record; exit code 2 when one is not what a run would have left."""
-    found, wrong = [], {}
-    for folder in record_folders(records):
-        each, wrong[folder] = checked(folder)
+    found: list[Found] = []
+    wrong: dict[Path, str | None] = {}
+    for folder, each, wrong[folder] in _checked(records):
         if each and not wrong[folder]:
             found.append(each)
     wrong |= disagreements(found)
@@ -44,14 +48,20 @@ def validate_command(records: list[Path], with_data: bool, data_root: Path | Non
         raise RequestError(f"{bad} of {len(wrong)} records are not valid")
 
 
+def _checked(records: list[Path]) -> Iterator[tuple[Path, Found | None, str | None]]:
+    console = Console(stderr=True)
+    for folder in track(record_folders(records), "checking records", console=console,
+                        transient=True, disable=not console.is_terminal):
+        yield folder, *checked(folder)
+
+
 def submit_command(records: list[Path], to: Path, as_json: bool) -> None:
     """Pack finished records that are not published yet, and tell what a ranked row lacks."""
     published = collect(shipped("results/published"))
     names = {each.record.run_id for each in published.complete}
     handed: list[Found] = []
     left_out: dict[str, str] = {}
-    for folder in record_folders(records):
-        each, problem = checked(folder)
+    for folder, each, problem in _checked(records):
         if each and each.record.status == "failed":
             left_out[each.record.run_id] = f"failed: {each.record.reason}"
         elif each is None or problem:

@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,21 +137,29 @@ def _sequence(record: Record) -> Iterator[str]:
     tasks = tuple(task.name for task in record.tasks)
     if not re.fullmatch(r"[a-z][a-z0-9_]*_s[1-9][0-9]*", record.sequence):
         yield f"sequence is {record.sequence!r}, not a name such as rooms_s1"
-    for shipped in shipped_sequences():
-        if shipped.name == record.sequence and shipped.tasks != tasks:
-            yield (f"tasks are {', '.join(tasks)}, {record.sequence} is "
-                   f"{', '.join(shipped.tasks)}")
+    shipped = _shipped_orders().get(record.sequence, tasks)
+    if shipped != tasks:
+        yield f"tasks are {', '.join(tasks)}, {record.sequence} is {', '.join(shipped)}"
+
+
+@cache
+def _shipped_orders() -> dict[str, tuple[str, ...]]:
+    return {sequence.name: sequence.tasks for sequence in shipped_sequences()}
 
 
 def _method(record: Record) -> Iterator[str]:
     """Whether a method that comes along is of the kind it says, so that no bound is ranked."""
+    if record.config.get("plug_in") is None:
+        kind = _kind(record.method.name) or record.method.kind
+        if record.method.kind != kind:
+            yield f"method.kind is {record.method.kind}, {record.method.name} is {kind}"
+
+
+@cache
+def _kind(method: str) -> str | None:
     from benchmark.registry import find_method, method_names
 
-    name = record.method.name
-    if record.config.get("plug_in") is None and name in method_names():
-        kind = find_method(name).kind
-        if record.method.kind != kind:
-            yield f"method.kind is {record.method.kind}, {name} is {kind}"
+    return find_method(method).kind if method in method_names() else None
 
 
 def _phases(record: Record) -> Iterator[str]:

@@ -100,7 +100,7 @@ class _Child:
         code = self.process.exitcode
         cause = f"ended with exit code {code}"
         if code is not None and code < 0:
-            cause = f"was ended by signal {-code} ({signal.Signals(-code).name})"
+            cause = f"was ended by signal {-code} ({signal.strsignal(-code)})"
             if -code == signal.SIGKILL:
                 cause += ", perhaps for want of memory"
         words = self._output.read_text(errors="replace").split("\n") if (
