@@ -44,6 +44,11 @@ def points_of(grid: Grid, x: Mapping[str, Mean], y: Mapping[str, Mean]) -> list[
             for line in grid.lines if line.label in x and line.label in y]
 
 
+def height_of(points: Sequence[Point], least: float) -> float:
+    """Inches that let most names stand beside their points; `least` at least."""
+    return max(least, 0.19 * len(points))
+
+
 def scatter(axes: Axes, points: Sequence[Point]) -> None:
     """Draw points with their intervals; `name` them once the limits of the axes are set."""
     for point in points:
@@ -84,7 +89,7 @@ def name(axes: Axes, points: Sequence[Point]) -> None:
         note.set_position(offset)
         if note.arrow_patch and distance == DISTANCES[0]:
             note.arrow_patch.set_visible(False)  # nothing lies between the two
-        taken.append(box)
+        taken.append(box.padded(1.5 * pixels))
 
 
 def _place(note: Annotation, at: Sequence[float], pixels: float, taken: Sequence[BboxBase],

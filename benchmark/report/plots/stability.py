@@ -12,7 +12,7 @@ from benchmark.errors import RequestError
 from benchmark.report.grid import Grid, grids_of
 from benchmark.report.plots.drawing import Sheet, write
 from benchmark.report.plots.means import REFERENCE, Mean, mean_score, over_runs, title_of
-from benchmark.report.plots.points import name, points_of, scatter
+from benchmark.report.plots.points import height_of, name, points_of, scatter
 from benchmark.report.records import Collection
 from benchmark.report.style import GREY
 from benchmark.scores import Matrix, Score, learning_transfer, mean, relative_forgetting
@@ -39,11 +39,12 @@ def figure(grid: Grid, baseline: str | None = None) -> Figure:
     if not points:
         raise RequestError(f"{title_of(grid)}: no method has both a forgetting and a learning "
                            "score; they take two tasks and runs of the baseline's seeds")
+    height = height_of(points, HEIGHT)
     sheet = Sheet(f"{title_of(grid)}: stability against plasticity",
                   "Right: new tasks (from the second on) are learnt better. Up: old tasks are "
                   f"forgotten less. {over_runs(grid, 'lines')} Bounds are grey.",
-                  WIDTH + 0.9, HEIGHT + 0.6)
-    axes = sheet.axes(0.65, 0.1, WIDTH, HEIGHT)
+                  WIDTH + 0.9, height + 0.6)
+    axes = sheet.axes(0.65, 0.1, WIDTH, height)
     axes.grid(axis="both")
     axes.axvline(0, color=GREY, linewidth=0.6)
     axes.axhline(0, color=GREY, linewidth=0.6)

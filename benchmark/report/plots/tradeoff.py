@@ -22,7 +22,7 @@ from benchmark.report.plots.means import (
     over_runs,
     title_of,
 )
-from benchmark.report.plots.points import Point, name, points_of, scatter
+from benchmark.report.plots.points import Point, height_of, name, points_of, scatter
 from benchmark.report.records import Collection
 from benchmark.report.style import FAINT, GREY
 
@@ -45,11 +45,12 @@ def figure(grid: Grid, baseline: str = REFERENCE) -> Figure:
     gains = deltas(grid, baseline)
     panels = [(f"Δ over {baseline} (%) ↑", points_of(grid, carried(grid), gains)),
               ("", points_of(grid, relative_time(grid), gains))]
+    height = max(height_of(points, HEIGHT) for _, points in panels)
     sheet = Sheet(f"{title_of(grid)}: what a gain costs",
                   f"{over_runs(grid, 'lines')} Bounds are grey. Times compare only runs that had "
-                  "the same machine to themselves.", 2 * WIDTH + 1.75, HEIGHT + 0.6)
+                  "the same machine to themselves.", 2 * WIDTH + 1.75, height + 0.6)
     for index, (title, points) in enumerate(panels):
-        axes = sheet.axes(0.75 + index * (WIDTH + 0.65), 0.1, WIDTH, HEIGHT)
+        axes = sheet.axes(0.75 + index * (WIDTH + 0.65), 0.1, WIDTH, height)
         axes.grid(axis="both")
         axes.set_ylabel(title)
         scatter(axes, points)
