@@ -117,10 +117,11 @@ def first_images(store: Store, tasks: Sequence[Task], blocks: Sequence[Block]) -
     """Previews of a run over `blocks` before anything was learnt."""
     height, width = store.array("eval", IMAGE).shape[-2:]
     rows = slice(images_kept(tasks, [block.tasks for block in blocks], height * width))
-    truth = {task.name: store.values("eval", task.name, rows) for task in tasks}
-    return Previews(tuple(tasks), np.array(store.values("eval", IMAGE, rows)), {
-        name: np.array(values) if values.dtype == np.uint8 else _half(values)
-        for name, values in truth.items()})
+    images, *truths = (np.array(store.values("eval", name, rows))
+                       for name in (IMAGE, *(task.name for task in tasks)))
+    return Previews(tuple(tasks), images, {
+        task.name: values if values.dtype == np.uint8 else _half(values)
+        for task, values in zip(tasks, truths, strict=True)})
 
 
 def images_kept(tasks: Sequence[Task], learnt: Sequence[Sequence[str]], pixels: int) -> int:
