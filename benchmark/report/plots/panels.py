@@ -16,6 +16,7 @@ WIDTH, GAP = 1.2, 0.06
 """Inches of a picture and between two of them."""
 _LEFT = 0.15
 _BELOW = 0.25
+_LINE = 0.13
 _LETTERS = int(WIDTH / text_inches("n"))
 
 
@@ -79,6 +80,8 @@ def _draw(made: Sheet, block: Block, top: float, width: float) -> None:
             picture(axes, pixels, left, block.head + row * (block.picture + GAP), WIDTH,
                     block.picture)
         if column is not None:
-            axes.text(left, block.head - 0.04, title, va="bottom", linespacing=1.1)
+            # Line by line: texts of several lines would not share a baseline.
+            for above, line in enumerate(reversed(title.split("\n"))):
+                axes.text(left, block.head - 0.06 - above * _LINE, line)
     if block.key:
         block.key.draw(made, _LEFT, top + bottom + 0.04, width)
