@@ -163,8 +163,11 @@ def _kind(method: str) -> str | None:
 
 
 def _phases(record: Record) -> Iterator[str]:
-    """Phases, epochs, steps and images as the recipe makes them (docs/decisions.md)."""
+    """Precision, phases, epochs, steps and images as the recipe makes them."""
     recipe = validate(Recipe, record.config["recipe"], "config.recipe")
+    if record.environment.get("precision") != recipe.precision:
+        yield (f"environment.precision is {record.environment.get('precision')!r}, "
+               f"config.recipe.precision is {recipe.precision!r}")
     names = [task.name for task in record.tasks]
     together = record.method.kind == "bound" and len(record.phases) == 1
     labels = ["+".join(names)] if together else names

@@ -75,6 +75,7 @@ EDITS = [
     ("cost.carried_bytes", -1, "cost.carried_bytes is -1"),
     ("cost.parameters_added", 10 ** 9, "cost.parameters_added is greater"),
     ("cost", None, "cost is null"),
+    ("environment.precision", "bf16", "config.recipe.precision is 'fp32'"),
     ("protocol", 7, "protocol 7"),
     ("status", "failed", "the run failed"),
     ("matrix.depth.abs.2", 0.1, "matrix['depth']['abs'] after phase 3 is 0.1, its statistics give"),
