@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -74,8 +75,10 @@ def _carried_out(entries: Sequence[Entry], options: Options, retry_failed: bool,
     screen: Screen = (TableScreen if console.is_terminal else LineScreen)(console, tally)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with screen:
-            for event in carry_out(ready, options, workers, _threads(workers), words):
+        # Closed at once, wherever an interrupt comes, so that no process outlives the sweep.
+        with screen, closing(carry_out(ready, options, workers, _threads(workers),
+                                       words)) as events:
+            for event in events:
                 tally.take(event)
                 screen.show(event)
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import signal
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -28,11 +28,12 @@ _GRACE = 10.0
 
 
 def carry_out(entries: Sequence[Entry], options: Options, workers: int,
-              threads: int | None = None, command_words: Sequence[str] = ()) -> Iterator[Event]:
+              threads: int | None = None, command_words: Sequence[str] = (),
+              ) -> Generator[Event, None, None]:
     """Run every entry, `workers` at a time, and tell what happens.
 
     Each record names the command that makes its run alone, with `command_words` at its end.
-    `threads` are torch's in each process. Leaving the iterator, for whatever reason, stops what is
+    `threads` are torch's in each process. Closing the generator, for whatever reason, stops what is
     running; the same entries go on from their checkpoints.
     """
     waiting = deque(entries)
