@@ -8,6 +8,9 @@ from typing import Any
 
 import yaml
 
+_ABSENT = object()
+"""Of a setting that a method did not have yet when the run was made; None is a value."""
+
 Settings = Mapping[str, Any]
 """Dotted name -> value, such as recipe.epochs -> 20."""
 
@@ -68,4 +71,4 @@ def _reference(configs: Sequence[Settings], counts: Sequence[int]) -> Settings |
 
 def _differences(config: Settings, other: Settings) -> dict[str, Any]:
     return {name: config.get(name) for name in sorted({*config, *other})
-            if config.get(name) != other.get(name)}
+            if config.get(name, _ABSENT) != other.get(name, _ABSENT)}

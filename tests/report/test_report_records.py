@@ -96,6 +96,14 @@ def test_the_most_frequent_configuration_needs_no_label(maker):
     assert labels == ["had", "had (weight=1.0)"]
 
 
+def test_a_setting_that_came_later_sets_runs_apart_even_when_it_is_none(maker):
+    for seed in (0, 1):
+        maker.run("had", seed, method_config={"weight": 3.0})
+    maker.run("had", 0, method_config={"weight": 3.0, "group_bins": None})
+    (group,) = groups_of(maker.collection())
+    assert [line.label for line in group.lines] == ["had", "had (group_bins=null)"]
+
+
 def test_versions_of_a_plug_in_are_never_mixed(maker):
     for seed, version in ((0, "a" * 64), (1, "b" * 64)):
         maker.run("mine", seed, plug_in=version, about=f"written on day {seed}",
