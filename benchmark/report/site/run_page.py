@@ -114,7 +114,8 @@ def commands(found: Found, place: Place | None) -> list[tuple[str, str]]:
 
 def facts(values: Mapping[str, object]) -> list[tuple[str, str]]:
     """Nested values as dotted names and one line of text each."""
-    return [(name, value_text(value)) for name, value in flatten(values).items()
+    return [(name, value if isinstance(value, str) else value_text(value))
+            for name, value in flatten(values).items()
             if value not in ("", None) and name != "command"]
 
 
