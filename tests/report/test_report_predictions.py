@@ -1,72 +1,26 @@
-"""Plots of predictions: which runs are shown, and that pictures, shares and maps are right."""
+"""Plots of predictions: which runs are shown, and that pictures and shares are right."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import warnings
-
 import numpy as np
 import pytest
-import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import colormaps
-from scipy import ndimage
 
-from benchmark.cli.app import invoke
 from benchmark.errors import RequestError
 from benchmark.pictures import GREY, palette
 from benchmark.previews import PREVIEWS_FILE
 from benchmark.record import STATISTICS_FILE, save_statistics
 from benchmark.report.plots import draw
 from benchmark.report.plots.drawing import NotDrawn
-from benchmark.report.plots.gradients import Distilling, maps_of
 from benchmark.report.plots.imbalance import Shares, shares
 from benchmark.report.plots.imbalance import figure as imbalance
 from benchmark.report.plots.keys import Patches, key_of
 from benchmark.report.plots.predictions import over_phases, side_by_side
-from benchmark.report.plots.previewed import MOST, Shown, previewed
+from benchmark.report.plots.previewed import MOST, previewed
 from benchmark.tasks import Task
-from made_previews import TASKS, arrays
-from methods import had
-
-SHAPE = {"images": 3, "height": 5, "width": 7}
-
-
-def left(maker, method="had", seed=0, kept=True, tasks=TASKS, **others):
-    """A run with or without previews; its statistics count what the previews show."""
-    found = maker.run(method, seed, tasks=tuple(task.name for task in tasks), **others)
-    made = arrays(tasks, **SHAPE, seed=seed)
-    if kept:
-        made.save(found.folder)
-    save_statistics(found.folder, {(len(tasks), task.name): counted(made, task) for task in tasks
-                                   if task.kind in ("segmentation", "binary")})
-    return found
-
-
-def counted(made, task):
-    """Statistics of labels and binary maps, pixel by pixel."""
-    truth, raw = made.truth[task.name], made.raw[len(made.tasks), task.name]
-    if task.kind == "segmentation":
-        confusion = np.zeros((len(truth), task.channels, task.channels), np.int64)
-        for index in np.argwhere(truth != 255):
-            image, row, column = index
-            confusion[image, truth[tuple(index)], raw[image, :, row, column].argmax()] += 1
-        return {"confusion": confusion}
-    reached = 1 / (1 + np.exp(-raw[:, 0].astype(float)))
-    levels = [(reached >= k / 100) & (truth != 255) for k in range(1, 100)]
-    return {"positives": (truth == 1).sum((1, 2)), "negatives": (truth == 0).sum((1, 2)),
-            "predicted": np.stack([each.sum((1, 2)) for each in levels], 1),
-            "true_positive": np.stack([(each & (truth == 1)).sum((1, 2)) for each in levels], 1),
-            "nll_positive": np.zeros(len(truth)), "nll_negative": np.zeros(len(truth))}
-
-
-def shown(maker):
-    """The one run of `maker`, with its grid."""
-    ((grid, (run,)),) = previewed(maker.collection(), None)
-    return grid, run
-
+from made_previews import SHAPE, TASKS, arrays, left, shown
 
 # Which runs ------------------------------------------------------------------------------------
 
@@ -255,102 +209,3 @@ def test_statistics_of_another_run_are_refused_by_name(fields, maker, tmp_path):
     save_statistics(left(maker).folder, fields)
     with pytest.raises(RequestError, match=rf"{STATISTICS_FILE}: does not fit its run"):
         draw("imbalance", maker.collection(), None, tmp_path)
-
-
-# Gradients -------------------------------------------------------------------------------------
-
-def steep(maps):
-    """Sobel gradient magnitude of [N, H, W], borders replicated."""
-    return np.stack([np.hypot(ndimage.sobel(each, 0, mode="nearest"),
-                              ndimage.sobel(each, 1, mode="nearest")) for each in maps])
-
-
-def compared(task, student, teacher):
-    """Prediction in channels [N, C, H, W] and distance [N, H, W], in float64."""
-    if task.kind == "segmentation":
-        odds = np.exp(student - student.max(1, keepdims=True))
-        likely = odds / odds.sum(1, keepdims=True)
-        told = teacher.argmax(1)
-        return likely, -np.log(np.take_along_axis(likely, told[:, None], 1))[:, 0]
-    if task.kind == "regression":
-        return student, np.abs(student - teacher).mean(1)
-    if task.kind == "direction":
-        one, other = (each / np.linalg.norm(each, axis=1, keepdims=True)
-                      for each in (student, teacher))
-        return one, 1 - (one * other).sum(1)
-    likely = 1 / (1 + np.exp(-student))
-    return likely, -np.log(np.where(teacher > 0, likely, 1 - likely))[:, 0]
-
-
-@pytest.mark.parametrize("task", TASKS[:3], ids=lambda task: task.kind)
-def test_maps_are_those_of_scipy(task, maker):
-    left(maker)
-    _, run = shown(maker)
-    _matches(run, task)
-
-
-def test_binary_maps_too(maker):
-    left(maker)
-    _, run = shown(maker)
-    made = arrays(TASKS[::-1], **SHAPE)
-    _matches(dataclasses.replace(run, previews=made), TASKS[3])
-
-
-def _matches(run: Shown, task: Task):
-    teacher, student = (run.previews.raw[phase, task.name][:2].astype(float) for phase in (3, 4))
-    prediction, distance = compared(task, student, teacher)
-    found = maps_of(run, task, Distilling.of(run))
-    wanted = np.sqrt(sum(steep(each) ** 2 for each in prediction.transpose(1, 0, 2, 3)))
-    np.testing.assert_allclose(found.steepness, wanted, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found.distance, distance, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found.gradient, steep(distance), rtol=1e-4, atol=1e-5)
-    scaled = np.stack([(each - each.min()) / (each.max() - each.min())
-                       for each in steep(distance)])
-    assert np.array_equal(found.salient, scaled > 0.9)
-    told = had.salient(torch.from_numpy(found.distance), 0.9).numpy()
-    np.testing.assert_allclose(told, [each[chosen].mean() for each, chosen in
-                                      zip(found.distance, found.salient, strict=True)], rtol=1e-5)
-
-
-@settings(max_examples=25)
-@given(st.integers(0, 99), st.integers(0, 6), st.floats(0.05, 0.95))
-def test_what_is_salient_does_not_depend_on_the_unit(seed, power, k):
-    run = Shown("had", None, None, arrays(TASKS, **SHAPE, seed=seed))
-    other = Shown("had", None, None, arrays(TASKS, **SHAPE, seed=seed))
-    for phase in (3, 4):
-        other.previews.raw[phase, "depth"] *= np.float16(2.0 ** power)
-    how = Distilling(False, 1.0, k)
-    one, two = (maps_of(each, TASKS[1], how) for each in (run, other))
-    assert np.array_equal(one.salient, two.salient)
-    np.testing.assert_allclose(two.distance, one.distance * 2.0 ** power)
-
-
-def test_the_distance_is_that_of_the_methods_settings(maker):
-    left(maker, "lwf", method_config={"targets": "soft", "temperature": 2.0,
-                                      "salience_threshold": 0.0})
-    _, run = shown(maker)
-    how = Distilling.of(run)
-    assert how == Distilling(True, 2.0, 0.0)
-    teacher, student = (run.previews.raw[phase, "semantic"][0, :, 2, 3].astype(float) / 2
-                        for phase in (3, 4))
-    p, q = (np.exp(each) / np.exp(each).sum() for each in (teacher, student))
-    wanted = 4 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
-    assert maps_of(run, TASKS[0], how).distance[0, 2, 3] == pytest.approx(wanted, rel=1e-4)
-
-
-def test_without_an_old_task_there_is_nothing_to_draw(maker, tmp_path):
-    left(maker, "joint")
-    with pytest.raises(RequestError, match="learnt in an earlier phase"):
-        draw("gradients", maker.collection(), None, tmp_path)
-
-
-# End to end ------------------------------------------------------------------------------------
-
-def test_a_real_run_is_drawn_without_a_warning(tiny, tmp_path, capsys):
-    tiny("had", settings=["recipe.epochs=1"], runs=tmp_path / "runs")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert invoke(["plot", "gradients", "--runs", str(tmp_path / "runs"), "--no-published",
-                       "--to", str(tmp_path)]) == 0
-    file = tmp_path / "gradients_had_rooms_s1"
-    assert capsys.readouterr().out.split() == [f"{file}.png", f"{file}.pdf"]
