@@ -171,7 +171,7 @@ def test_pictures_are_scaled_and_damaged_ones_left_out(maker, tmp_path):
     [(name, file)] = copy_panels([found], tmp_path / "to")[found.record.run_id]
     with Image.open(tmp_path / "to" / file) as picture:
         assert (name, max(picture.size)) == ("depth", LARGEST)
-    assert [each.name for each in (tmp_path / "to").iterdir()] == [file]
+    assert list((tmp_path / "to").rglob("*.png")) == [tmp_path / "to" / file]
 
 
 def test_another_convention_needs_statistics(maker, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,8 @@ def of_run(found: Found, place: Place | None, panels: Sequence[tuple[str, str]])
             "environment": run_page.facts(record.environment), "mib": run_page.mib}
 
 
-def _choices(board: Board, boards: Mapping[str, Board], of: Any) -> list[Choice]:
+def _choices(board: Board, boards: Mapping[str, Board],
+             of: Callable[[Board], str]) -> list[Choice]:
     """For every value of `of`, the leaderboard that differs from `board` in as little else."""
     best: dict[str, tuple[int, str]] = {}
     for file, each in boards.items():

@@ -26,11 +26,11 @@ def copy_panels(runs: Iterable[Found], to: Path) -> dict[str, list[tuple[str, st
     for found in sorted(runs, key=lambda each: (each.record.seed, each.record.run_id)):
         pictures = []
         for file in sorted((found.folder / FOLDER).glob("*.png")):
-            target = to / f"{slug(found.record.run_id)}-{slug(file.stem)}.png"
-            if left <= 0 or not _scaled(file, target):
+            name = f"{slug(found.record.run_id)}/{slug(file.stem)}.png"
+            if left <= 0 or not _scaled(file, to / name):
                 continue
-            left -= target.stat().st_size
-            pictures.append((file.stem, target.name))
+            left -= (to / name).stat().st_size
+            pictures.append((file.stem, name))
         if pictures:
             copied[found.record.run_id] = pictures
     return copied

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from benchmark.report.captions import CONVENTIONS
+from benchmark.report import captions
 from benchmark.report.site.board import Board
 
 
 def caption(board: Board) -> list[str]:
     """Convention, epoch, baseline, orders, seeds and ranks of a leaderboard, in sentences."""
-    record, cells = board.grid.record, board.grid.cells
-    orders, seeds = board.grid.sequences, board.grid.seeds
+    grid, cells = board.grid, board.grid.cells
+    orders, seeds = grid.sequences, grid.seeds
+    runs = (f"Mean over {_count(len(orders), 'order')} ({', '.join(orders)}) of the mean over "
+            f"{_count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}): "
+            f"{_count(len(cells), 'run')} of each method.")
     sentences = [
-        f"Metrics on all {record.dataset.eval_images} evaluation images of {record.dataset.name} "
-        f"({record.dataset.fingerprint[:12]}) after the last epoch of the last phase, "
-        f"{CONVENTIONS[board.convention]}.",
-        f"Mean over {_count(len(orders), 'order')} ({', '.join(orders)}) of the mean over "
-        f"{_count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}): "
-        f"{_count(len(cells), 'run')} of each method.",
+        captions.caption(grid, board.convention, runs, (), board.columns, whole=True),
         f"Δ: mean gain over {board.baseline} at the same order and seed, over all metrics of a "
         "task, then tasks; positive is better."]
     if board.reason:
