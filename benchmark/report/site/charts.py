@@ -82,9 +82,10 @@ def chart(title: str, curves: Sequence[Values], strong: Values | None = None, un
     digits = max(0, decimals([high - low]) - 1)
     names = labels or [str(phase + 1) for phase in range(phases)]
     main = strong or curves[0]
+    which = f" (the first of {len(curves)} curves)" if len(curves) > 1 and not strong else ""
     values = ", ".join(f"{name} {text(value, digits)}"
                        for name, value in zip(names, main, strict=False) if value is not None)
-    return Chart(title, f"{title}, after phase: {values} {unit}".rstrip(), strokes,
+    return Chart(title, f"{title}, after phase{which}: {values} {unit}".rstrip(), strokes,
                  tuple((round(y(tick), 1), text(tick, digits)) for tick in ticks),
                  tuple((round(x(phase), 1), name) for phase, name in enumerate(names)),
                  round(y(0.0), 1) if low < 0 < high else None)
