@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
-from benchmark.report.records import Collection, collect
+from benchmark.report.records import Collection, collect, only
 
 
-def collected(runs: Path, no_published: bool) -> Collection:
-    """Every record below `runs`, and the published ones. Raises `RequestError` when none is
-    complete."""
+def collected(runs: Path, no_published: bool, where: Sequence[str] = ()) -> Collection:
+    """Every record below `runs`, and the published ones, with the settings of `where`.
+
+    Raises `RequestError` when none is complete.
+    """
     collection = collect(runs, None if no_published else shipped("results/published"))
+    if where and collection.complete:
+        collection = only(collection, where)
     errors = Console(stderr=True, highlight=False)
     for warning in collection.warnings:
         errors.print(warning, markup=False)

@@ -23,7 +23,8 @@ ENOUGH_SEEDS = 10
 
 
 def compare_command(names: Sequence[str], sequences: str, baseline: str, metric: str,
-                    convention: str, runs: Path, no_published: bool, as_json: bool) -> None:
+                    convention: str, runs: Path, no_published: bool, where: list[str],
+                    as_json: bool) -> None:
     """Print the verdict of each comparison, what it rests on, and which runs are missing."""
     *ours, last = (split(name) for name in names)
     methods = [name for each in ours for name in each]
@@ -31,8 +32,8 @@ def compare_command(names: Sequence[str], sequences: str, baseline: str, metric:
         raise RequestError("compare takes two methods or more: lhlbench compare had lwf, or "
                            "had,ewc lwf, or had '*'")
     measure = Measure(metric, baseline, convention)
-    found, notes = compare(collected(runs, no_published), methods, last, sequences.split(","),
-                           measure)
+    found, notes = compare(collected(runs, no_published, where), methods, last,
+                           sequences.split(","), measure)
     if as_json:
         print_json({"metric": metric, "baseline": baseline if metric == "delta" else None,
                     "convention": convention, "notes": notes,

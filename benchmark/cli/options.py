@@ -19,6 +19,8 @@ Root = Annotated[Path | None, typer.Option("--root", "--data-root", envvar="LHLB
 DataSettings = Annotated[list[str] | None, typer.Option("--set", help="An option of the data set, "
                                                         "KEY=VALUE.")]
 Sequences = Annotated[str, typer.Option("--sequences", help="Names or globs, with commas.")]
+Where = Annotated[list[str] | None, typer.Option("--where", help="Only runs with this setting, "
+                                                 "KEY=VALUE such as recipe.lr=0.02; repeatable.")]
 StoreName = Annotated[str, typer.Argument(help="a data set, a sequence family, FILE.yaml, or the "
                                           "folder of a store")]
 RUNS = Path("results/runs")

@@ -16,7 +16,7 @@ ALL = "all"
 
 
 def plot_command(what: str, sequences: str, methods: str | None, baseline: str | None, to: Path,
-                 runs: Path, no_published: bool, as_json: bool) -> None:
+                 runs: Path, no_published: bool, where: list[str], as_json: bool) -> None:
     """Draw one kind of plot, or all, and print the paths of their files.
 
     What the records do not allow is told on stderr while other figures are drawn; exit code 2
@@ -29,7 +29,7 @@ def plot_command(what: str, sequences: str, methods: str | None, baseline: str |
         raise unknown("plot", what, (*PLOTS, ALL))
     if baseline is not None and baseline not in BASELINES:
         raise unknown("baseline", baseline, BASELINES)
-    collection = collected(runs, no_published)
+    collection = collected(runs, no_published, where)
     files: list[Path] = []
     refusals: dict[str, RequestError] = {}
     with warnings.catch_warnings(record=True) as caught:

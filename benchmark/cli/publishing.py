@@ -10,13 +10,13 @@ from benchmark.cli.collecting import collected
 from benchmark.cli.output import print_json
 
 
-def report_command(to: Path, sequences: str, runs: Path, no_published: bool, serving: bool,
-                   port: int, as_json: bool) -> None:
+def report_command(to: Path, sequences: str, runs: Path, no_published: bool, where: list[str],
+                   serving: bool, port: int, as_json: bool) -> None:
     """Write the site and print where it is; serve it until Ctrl-C when asked to."""
     from benchmark.report.site.serve import serve
     from benchmark.report.site.write import write_site
 
-    written = write_site(collected(runs, no_published), to, sequences.split(","))
+    written = write_site(collected(runs, no_published, where), to, sequences.split(","))
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     for note in written.notes:
         errors.print(note, markup=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import RUNS, AsJson, DataRoot, NoPublished, Runs, Sequences
+from benchmark.cli.options import RUNS, AsJson, DataRoot, NoPublished, Runs, Sequences, Where
 
 
 def ls(what: Annotated[str, typer.Argument(help="methods, sequences, datasets or runs")],
@@ -26,7 +26,7 @@ def show(name: Annotated[str, typer.Argument(help="a method, a sequence, or a ru
     show_command(name, runs, no_published, as_json)
 
 
-def table(sequences: Sequences = "*",
+def table(sequences: Sequences = "*", where: Where = None,
           baseline: Annotated[str, typer.Option(help="finetune, separate or joint")] = "finetune",
           convention: Annotated[str, typer.Option(help="pixel, image or batch:N")] = "pixel",
           format: Annotated[str, typer.Option(help="rich, md, csv, latex, html or json")] = "rich",
@@ -48,12 +48,12 @@ def table(sequences: Sequences = "*",
     from benchmark.cli.results import table_command
 
     table_command(sequences, baseline, convention, "json" if as_json else format, columns,
-                  all_metrics, costs, orders, ablation, runs, no_published)
+                  all_metrics, costs, orders, ablation, runs, no_published, where or [])
 
 
 def plot(what: Annotated[str, typer.Argument(help="a kind of plot, or all: docs/plots.md lists "
                                              "them")],
-         sequences: Sequences = "*",
+         sequences: Sequences = "*", where: Where = None,
          methods: Annotated[str | None, typer.Option(help="Names or globs, with commas; baselines "
                                                      "and bounds stay.")] = None,
          baseline: Annotated[str | None, typer.Option(help="finetune, separate or joint, for "
@@ -64,13 +64,13 @@ def plot(what: Annotated[str, typer.Argument(help="a kind of plot, or all: docs/
     """Draw figures of what runs measured: PNG and PDF."""
     from benchmark.cli.plotting import plot_command
 
-    plot_command(what, sequences, methods, baseline, to, runs, no_published, as_json)
+    plot_command(what, sequences, methods, baseline, to, runs, no_published, where or [], as_json)
 
 
 def compare(methods: Annotated[list[str], typer.Argument(help="labels or globs, such as had or "
                                                          "'had (weight=6)', with commas; each is "
                                                          "set against the last")],
-            sequences: Sequences = "*",
+            sequences: Sequences = "*", where: Where = None,
             metric: Annotated[str, typer.Option(help="delta, or TASK/METRIC")] = "delta",
             baseline: Annotated[str, typer.Option(help="finetune, separate or joint")] = "finetune",
             convention: Annotated[str, typer.Option(help="pixel, image or batch:N")] = "pixel",
@@ -78,7 +78,8 @@ def compare(methods: Annotated[list[str], typer.Argument(help="labels or globs, 
     """Is one method better than another? Paired over orders and seeds, with exact tests."""
     from benchmark.cli.comparing import compare_command
 
-    compare_command(methods, sequences, baseline, metric, convention, runs, no_published, as_json)
+    compare_command(methods, sequences, baseline, metric, convention, runs, no_published,
+                    where or [], as_json)
 
 
 def paper(name: Annotated[str, typer.Argument(help="had, jointdistill or heteroakd")],
@@ -126,7 +127,8 @@ def submit(records: Annotated[list[Path], typer.Argument(
 
 def report(to: Annotated[Path, typer.Option("--to", help="Folder of the site; an old site there "
                                             "is replaced.")] = Path("results/site"),
-           sequences: Sequences = "*", runs: Runs = RUNS, no_published: NoPublished = False,
+           sequences: Sequences = "*", where: Where = None, runs: Runs = RUNS,
+           no_published: NoPublished = False,
            serve: Annotated[bool, typer.Option("--serve", help="Then show it to browsers on this "
                                                "machine until Ctrl-C.")] = False,
            port: Annotated[int, typer.Option(min=0, max=65535, help="For --serve; 0 is any free "
@@ -135,4 +137,4 @@ def report(to: Annotated[Path, typer.Option("--to", help="Folder of the site; an
     """Write the leaderboards, and a page per method and run, as a folder of pages."""
     from benchmark.cli.publishing import report_command
 
-    report_command(to, sequences, runs, no_published, serve, port, as_json)
+    report_command(to, sequences, runs, no_published, where or [], serve, port, as_json)

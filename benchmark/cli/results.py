@@ -12,7 +12,7 @@ from benchmark.errors import RequestError
 
 def table_command(sequences: str, baseline: str, convention: str, format: str,
                   columns: str | None, all_metrics: bool, costs: bool, orders: bool,
-                  ablation: str | None, runs: Path, no_published: bool) -> None:
+                  ablation: str | None, runs: Path, no_published: bool, where: list[str]) -> None:
     """Print comparison tables. Raises `RequestError` for options that exclude one another."""
     from benchmark.report import ablation_table, order_table, sequence_table
     from benchmark.report.columns import SPENT, USUAL
@@ -23,7 +23,7 @@ def table_command(sequences: str, baseline: str, convention: str, format: str,
     asked = [name for name, is_given in given.items() if is_given]
     if len(asked) > 1 and asked != ["--columns", "--all-metrics"]:
         raise RequestError(f"{' and '.join(asked)} ask for different tables; give one of them")
-    found, patterns = collected(runs, no_published), sequences.split(",")
+    found, patterns = collected(runs, no_published, where), sequences.split(",")
     if orders:
         tables = order_table.build(found, patterns, baseline, convention)
     elif ablation is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import RequestError
 from benchmark.record import RECORD_FILE, Record, load
+from benchmark.report.settings import conditions, flatten
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,22 @@ def collect(runs: Path, published: Path | None = None) -> Collection:
     return Collection(tuple(each for each in ordered if each.record.status == "complete"),
                       tuple(each for each in ordered if each.record.status == "failed"),
                       tuple(warnings))
+
+
+def only(collection: Collection, where: Sequence[str]) -> Collection:
+    """The runs that have every setting of `where`, `KEY=VALUE` such as `recipe.lr=0.02`.
+
+    Keys are those of `config.yaml`. Raises `RequestError` for a key that no run has, and when no
+    finished run has all the settings.
+    """
+    everything = [*collection.complete, *collection.failed]
+    flat = {found.record.run_id: flatten(found.record.config) for found in everything}
+    wanted = conditions(where, flat.values())
+    complete, failed = (
+        tuple(found for found in part
+              if all(flat[found.record.run_id].get(name) == value
+                     for name, value in wanted.items()))
+        for part in (collection.complete, collection.failed))
+    if not complete:
+        raise RequestError(f"--where {' --where '.join(where)}: no finished run has this")
+    return Collection(complete, failed, collection.warnings)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
+
+from benchmark.errors import RequestError, unknown
 
 _ABSENT = object()
 """Of a setting that a method did not have yet when the run was made; None is a value."""
@@ -72,3 +74,23 @@ def _reference(configs: Sequence[Settings], counts: Sequence[int]) -> Settings |
 def _differences(config: Settings, other: Settings) -> dict[str, Any]:
     return {name: config.get(name) for name in sorted({*config, *other})
             if config.get(name, _ABSENT) != other.get(name, _ABSENT)}
+
+
+def conditions(texts: Sequence[str], known: Iterable[Settings]) -> dict[str, Any]:
+    """`KEY=VALUE` strings, values read as YAML, of keys that one of `known` has.
+
+    Raises `RequestError` for a text of another form and for keys that none has.
+    """
+    names = {name for settings in known for name in settings}
+    wanted: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise RequestError(f"--where {text}: expected key=value")
+        if name not in names:
+            raise RequestError(f"--where {text}: {unknown('setting of a run', name, names)}")
+        try:
+            wanted[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise RequestError(f"--where {text}: '{value}' is not a YAML value") from None
+    return wanted

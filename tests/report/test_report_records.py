@@ -8,9 +8,10 @@ import shutil
 import pytest
 import yaml
 
+from benchmark.cli.app import invoke
 from benchmark.errors import RequestError
 from benchmark.report.groups import groups_of
-from benchmark.report.records import collect
+from benchmark.report.records import collect, only
 from benchmark.report.settings import contrast, flatten, value_text
 
 
@@ -127,3 +128,19 @@ def test_without_a_usual_configuration_all_are_named():
     assert contrast([{"a": 1}], [1]) == [{}]
     assert flatten({"a": {"b": {"c": 1}}, "d": [1, {"e": 2}], "f": {}}) == {
         "a.b.c": 1, "d": [1, {"e": 2}], "f": {}}
+
+
+def test_runs_are_chosen_by_their_settings(maker):
+    for seed, lr in ((0, 0.5), (1, 0.5), (0, 1e-4)):
+        maker.run("had", seed, lr=lr)
+    maker.run("had", 0, method_config={"weight": 2.0})
+    found = maker.collection()
+    assert {each.record.seed for each in only(found, ["recipe.lr=0.5"]).complete} == {0, 1}
+    assert len(only(found, ["recipe.lr=0.0001", "method_config.weight=1"]).complete) == 1
+    for where, message in ((["recipe.ls=1"], "Did you mean recipe.lr"),
+                           (["recipe.lr=3"], "no finished"),
+                           (["recipe.lr"], "expected key=value")):
+        with pytest.raises(RequestError, match=message):
+            only(found, where)
+    assert invoke(["table", "--runs", str(maker.folder), "--no-published",
+                   "--where", "recipe.lr=0.5", "--format", "md"]) == 0
