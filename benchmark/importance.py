@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmark.method import Method, Phase, State, Step
+from benchmark.method import Method, Phase, State, Step, own_images
 from benchmark.model.network import Network
+from benchmark.tasks import Task
 
 Parameters = dict[str, Tensor]
 """One tensor for each parameter of the backbone, by its name there."""
@@ -36,8 +38,8 @@ class Importance(Method):
         """How much each parameter matters to the task of the phase that ends, each >= 0."""
 
     def gamma(self) -> float:
-        """Decay of the importance of older tasks."""
-        return 1.0
+        """Decay of the importance of older tasks: the setting of that name, 1 without one."""
+        return float(getattr(self.config, "gamma", 1.0))
 
     def leave_network(self, network: Network) -> None:
         self.omega, self.anchor = {}, {}
@@ -69,6 +71,24 @@ def learnt(network: Network) -> Parameters:
     """The backbone's parameters that learn, detached."""
     return {name: parameter.detach() for name, parameter in network.backbone.named_parameters()
             if parameter.requires_grad}
+
+
+def over_images(phase: Phase, value: Callable[[Step, Task], Tensor],
+                size: Callable[[Tensor], Tensor]) -> Parameters:
+    """Sum over the phase's images of `size` of each gradient of `value`, then `mean_one`.
+
+    `value` is a scalar of one image and task; gradients are those of the backbone's parameters.
+    """
+    parameters = {name: each for name, each in phase.network.backbone.named_parameters()
+                  if each.requires_grad}
+    sums = {name: torch.zeros_like(each) for name, each in parameters.items()}
+    for step in own_images(phase, size=1):
+        for task in phase.tasks:
+            gradients = torch.autograd.grad(value(step, task), list(parameters.values()),
+                                            retain_graph=True)
+            for total, gradient in zip(sums.values(), gradients, strict=True):
+                total += size(gradient)
+    return mean_one(sums)
 
 
 def mean_one(found: Parameters) -> Parameters:

@@ -1,9 +1,11 @@
 """EWC: Elastic Weight Consolidation (Kirkpatrick et al. 2017), online (Schwarz et al. 2018)."""
 
-import torch
+from torch import Tensor
 
-from benchmark.importance import Importance, Parameters, mean_one
-from benchmark.method import MethodConfig, Phase, kinds, own_images, setting
+from benchmark.importance import Importance, Parameters, over_images
+from benchmark.method import MethodConfig, Phase, Step, setting
+from benchmark.tasks import Task
+from benchmark.tasks.kinds import kind_of
 
 
 class EWC(Importance):
@@ -26,17 +28,9 @@ class EWC(Importance):
     reference = "Kirkpatrick et al. 2017; Schwarz et al. 2018 (online)"
     grid = {"weight": [1.0, 10.0, 100.0, 1000.0, 10000.0]}
 
-    def gamma(self) -> float:
-        return float(self.config.gamma)
-
     def importance(self, phase: Phase) -> Parameters:
-        parameters = {name: value for name, value in phase.network.backbone.named_parameters()
-                      if value.requires_grad}
-        sums = {name: torch.zeros_like(value) for name, value in parameters.items()}
-        for step in own_images(phase, size=1):
-            for task, kind in kinds(phase.tasks):
-                loss = kind.loss(step.output(task), step.batch.targets[task.name])
-                gradients = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True)
-                for total, gradient in zip(sums.values(), gradients, strict=True):
-                    total += gradient.square()
-        return mean_one(sums)
+        return over_images(phase, _loss, Tensor.square)
+
+
+def _loss(step: Step, task: Task) -> Tensor:
+    return kind_of(task).loss(step.output(task), step.batch.targets[task.name])

@@ -1,9 +1,10 @@
 """MAS: Memory Aware Synapses (Aljundi et al. 2018), for maps of any kind."""
 
-import torch
+from torch import Tensor
 
-from benchmark.importance import Importance, Parameters, mean_one
-from benchmark.method import MethodConfig, Phase, own_images, setting
+from benchmark.importance import Importance, Parameters, over_images
+from benchmark.method import MethodConfig, Phase, Step, setting
+from benchmark.tasks import Task
 
 
 class MAS(Importance):
@@ -24,17 +25,9 @@ class MAS(Importance):
     reference = "Aljundi et al., Memory Aware Synapses, ECCV 2018"
     grid = {"weight": [1.0, 10.0, 100.0, 1000.0, 10000.0]}
 
-    def gamma(self) -> float:
-        return float(self.config.gamma)
-
     def importance(self, phase: Phase) -> Parameters:
-        parameters = {name: value for name, value in phase.network.backbone.named_parameters()
-                      if value.requires_grad}
-        sums = {name: torch.zeros_like(value) for name, value in parameters.items()}
-        for step in own_images(phase, size=1):
-            for task in phase.tasks:
-                size = step.output(task).square().sum(1).mean()
-                gradients = torch.autograd.grad(size, list(parameters.values()), retain_graph=True)
-                for total, gradient in zip(sums.values(), gradients, strict=True):
-                    total += gradient.abs()
-        return mean_one(sums)
+        return over_images(phase, _size, Tensor.abs)
+
+
+def _size(step: Step, task: Task) -> Tensor:
+    return step.output(task).square().sum(1).mean()

@@ -104,7 +104,8 @@ def walk(chosen, phase, factor=1.0):
             parameter.data -= way
             old = expected.get(name, 0)
             expected[name] = old + gradient * way
-        chosen.edit_update(Step(phase, batch), before)
+        with torch.no_grad():
+            chosen.edit_update(Step(phase, batch), before)
     return expected
 
 
