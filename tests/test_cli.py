@@ -131,7 +131,9 @@ def test_every_default_of_every_method_names_its_source(capsys):
 def test_interrupting_a_run_says_how_to_go_on_and_the_next_one_does(tmp_path):
     words = [sys.executable, "-m", "benchmark", "run", "--method", "lwf", "--sequence", "rooms_s1",
              *SMALL, "--set", "recipe.epochs=40"]
-    running = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    # Whoever runs these tests in the background of a shell hands down that Ctrl-C is ignored.
+    running = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert running.stderr is not None
     for line in running.stderr:
         if line.startswith("phase 2/3"):

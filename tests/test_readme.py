@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
+
+import pytest
 
 from benchmark.cli.app import invoke
 from benchmark.registry import find_method, method_names
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WITH_TABLES = ("README.md", "docs/rooms.md")
+BLOCK = re.compile(r"```\n([^`]*--format md)\n```\n\n((?:\|.*\n)+)")
 
 
-def test_the_table_follows_from_the_published_records(tmp_path, capsys):
-    assert invoke(["table", "--sequences", "rooms_s1", "--format", "md",
-                   "--runs", str(tmp_path)]) == 0
-    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert len(printed) > 8
-    for line in printed:
-        assert line in README
+@pytest.mark.parametrize("name", WITH_TABLES)
+def test_tables_follow_from_the_published_records(name, tmp_path, capsys):
+    blocks = BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
+    assert blocks
+    for commands, table in blocks:
+        words = shlex.split(commands.splitlines()[-1])
+        assert words[:2] == ["lhlbench", "table"]
+        assert invoke([*words[1:], "--runs", str(tmp_path)]) == 0
+        printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+        assert len(printed) > 6
+        assert printed == table.splitlines()
 
 
 def test_every_published_record_is_valid(capsys):
-    records = sorted((Path(__file__).parent.parent / "results/published").rglob("record.json"))
+    records = sorted((ROOT / "results/published").rglob("record.json"))
     assert len(records) >= 24
     assert invoke(["validate", *map(str, records)]) == 0
 
@@ -28,7 +39,7 @@ def test_every_published_record_is_valid(capsys):
 def test_links_lead_somewhere():
     for name in README.split("](")[1:]:
         target = name.split(")")[0].split("#")[0]
-        assert (Path(__file__).parent.parent / target).exists(), target
+        assert (ROOT / target).exists(), target
 
 
 def test_every_method_is_listed():
