@@ -292,7 +292,7 @@ def test_scripts_get_all_of_it(two, runs, capsys):
 def test_the_page_shows_what_is_printed(tmp_path, capsys, monkeypatch):
     page = (Path(__file__).parents[2] / "docs/statistics.md").read_text(encoding="utf-8")
     monkeypatch.setenv("COLUMNS", "80")
-    assert invoke(["compare", "had", "ewc", "--sequences", "rooms_s1",
+    assert invoke(["compare", "had", "ewc", "--sequences", "rooms_s1", "--where", "recipe.lr=0.003",
                    "--runs", str(tmp_path)]) == 0
     for line in capsys.readouterr().out.splitlines():
         assert line.rstrip() in page

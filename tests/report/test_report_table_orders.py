@@ -218,7 +218,8 @@ def test_the_usual_configuration_can_be_named(maker):
     ["--columns", "delta,delta_separate,delta_joint,worst,forgetting,transfer,gap"],
     ["--columns", "delta", "--convention", "image"]])
 def test_what_the_page_about_tables_shows_is_printed(words, tmp_path, capsys):
-    command = ["table", "--sequences", "rooms_s1", *words, "--format", "md"]
+    command = ["table", "--sequences", "rooms_s1", "--where", "recipe.lr=0.003", *words,
+               "--format", "md"]
     assert f"\nlhlbench {' '.join(command)}\n" in PAGE
     assert invoke([*command, "--runs", str(tmp_path)]) == 0
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]

@@ -114,7 +114,8 @@ def test_absurd_counts_are_told_at_once(copied, images, message):
     assert message in problems(folder)
 
 
-FREE = ("environment", "config.recipe.about", "eval_seconds", "peak_memory_bytes", "cost", "reason")
+FREE = ("environment", "config.recipe.about", "eval_seconds", "peak_memory_bytes", "cost", "reason",
+        "encoder_")
 """What nothing else in a record can confirm, and what changes no number of a table's metrics."""
 
 

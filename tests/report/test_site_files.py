@@ -17,7 +17,7 @@ from PIL import Image
 from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
-from benchmark.report.records import collect
+from benchmark.report.records import collect, only
 from benchmark.report.site import write
 from benchmark.report.site.panels import LARGEST, copy_panels
 from benchmark.report.site.serve import server
@@ -175,7 +175,7 @@ def test_pictures_are_scaled_and_damaged_ones_left_out(maker, tmp_path):
 
 
 def test_another_convention_needs_statistics(maker, tmp_path):
-    published = collect(shipped("results/published"))
+    published = only(collect(shipped("results/published")), ["recipe.lr=0.003"])
     written = write_site(published, tmp_path / "with", ["rooms_s1"])
     assert (written.boards, written.notes) == (6, ())
     maker.run("finetune")
