@@ -14,7 +14,7 @@ import pytest
 
 from benchmark.config.shipped import shipped
 from benchmark.record import STATISTICS_FILE, Record
-from benchmark.report.records import collect
+from benchmark.report.records import collect, only
 from benchmark.report.site import pages
 from benchmark.report.site.slugs import slug
 from benchmark.report.site.write import write_site
@@ -68,12 +68,20 @@ def chromium():
         browser.close()
 
 
+PUBLISHED = shipped("results/published")
+
+
+def untuned(*folders):
+    """Published runs of one order by methods' defaults, and what a test puts beside them."""
+    return only(collect(*folders), ["recipe.lr=0.003"])
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The published runs; besides: exemplars, missing runs, a failed one, an evil name, and
     another family."""
     runs = tmp_path_factory.mktemp("runs")
-    sample = next(found for found in collect(shipped("results/published")).complete
+    sample = next(found for found in untuned(PUBLISHED).complete
                   if found.record.method.name == "lwf" and found.record.seed == 0)
     for number, changes in enumerate((
             {"name": EVIL}, {"name": "replay", "exemplars": 170}, {"name": "broken", "failed": 1},
@@ -88,7 +96,7 @@ def site(tmp_path_factory):
         Record.model_validate(record).save(runs / record["run_id"])
         shutil.copy(sample.folder / STATISTICS_FILE, runs / record["run_id"])
     to = tmp_path_factory.mktemp("site")
-    write_site(collect(runs, shipped("results/published")), to)
+    write_site(untuned(runs, PUBLISHED), to)
     return to
 
 
@@ -179,7 +187,7 @@ def test_filters_leave_what_was_asked_for(visit):
 
 def test_long_tables_show_the_first_rows_of_their_order(visit, site, monkeypatch):
     monkeypatch.setattr(pages, "ROWS", 2)
-    write_site(collect(shipped("results/published")), site / "short")
+    write_site(untuned(PUBLISHED), site / "short")
     page = visit("short/index.html")
     assert len(names(page)) == 2
     page.locator("th[data-key=forgetting] button").click()
