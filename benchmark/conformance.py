@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.data.source import Places
-from benchmark.lifelong import BOUNDARY_FILE
+from benchmark.data.sources.source import DataPaths
+from benchmark.engine import checkpoint
+from benchmark.engine.callbacks import Options, Stopped
+from benchmark.engine.execute import Outcome, execute
+from benchmark.engine.plan import Plan, make_plan
+from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.method import Method
-from benchmark.options import Options, Stopped
-from benchmark.plan import Plan, make_plan
 from benchmark.record import load_statistics
 from benchmark.registry import find_method
-from benchmark.run import Outcome, execute
-from benchmark.train import checkpoint
 
 TINY = ("dataset.train=24", "dataset.eval=6", "dataset.height=24", "dataset.width=32",
         "recipe.epochs=2", "recipe.batch=4", "recipe.head_channels=8")
@@ -75,7 +75,8 @@ class Bench:
 
     def options(self, place: str, **others: Any) -> Options:
         """How runs are carried out here."""
-        return Options(runs=self.folder / place, places=Places(self.cache), device="cpu", **others)
+        return Options(runs=self.folder / place, data_paths=DataPaths(self.cache), device="cpu",
+                       **others)
 
     def family(self, text: str) -> str:
         """A sequence of a family of one's own."""

@@ -3,7 +3,8 @@
 A method is one class in one file: a typed `Config`, and the hooks it needs. The harness owns the
 loop, the data, the optimiser, devices, checkpoints and evaluation. The hooks, in calling order:
 
-    leave_network(network)        only when the sequence changes the backbone, before a phase
+    before_backbone_change(network)
+                                  only when the sequence changes the backbone, before a phase
     begin_phase(phase)            before the optimiser of a phase is made
     loss(step) -> terms           every step; their sum is minimised
     edit_update(step, before)     after the optimiser's step; may change what it applied
@@ -28,13 +29,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from benchmark.data.blocks import Regime
-from benchmark.data.phase_data import Batch, PhaseData
+from benchmark.data.loading.blocks import Regime
+from benchmark.data.loading.phase_data import Batch, PhaseData
 from benchmark.model.network import Network, upsample
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import Kind, kind_of
 
-Source = Literal["paper", "released code", "ours"]
+Provenance = Literal["paper", "released code", "ours"]
 Need = Literal["exemplars", "teacher", "task id"]
 """exemplars: keeps training images; teacher: runs an old network beside the new one; task id: must
 be told which task an image is predicted for (otherwise than by the choice of a head)."""
@@ -48,7 +49,7 @@ class MethodConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def setting(default: Any, description: str, source: Source, **limits: Any) -> Any:
+def setting(default: Any, description: str, source: Provenance, **limits: Any) -> Any:
     """A field of a `MethodConfig` whose default says where it comes from."""
     return Field(default, description=f"{description} [{source}]",
                  json_schema_extra={"source": source}, **limits)
@@ -103,9 +104,9 @@ class Step:
     @cached_property
     def features(self) -> Tensor:
         """Backbone features [B, C, h, w], shared by all heads."""
-        return self.network.gather(self.stages, self.images.shape[-2:])
+        return self.network.fuse_stages(self.stages, self.images.shape[-2:])
 
-    def beside(self, images: Tensor) -> Tensor:
+    def encode_jointly(self, images: Tensor) -> Tensor:
         """Features [b, C, h, w] of other images [b, 3, H', W'], such as exemplars.
 
         Asked for before anything of the batch itself, images of its size go through the backbone
@@ -116,7 +117,7 @@ class Step:
         own = len(self.images)
         stages = self.network.stages(torch.cat([self.images, images]))
         self.stages = [stage[:own] for stage in stages]
-        return self.network.gather([stage[own:] for stage in stages], images.shape[-2:])
+        return self.network.fuse_stages([stage[own:] for stage in stages], images.shape[-2:])
 
     def output(self, task: Task) -> Tensor:
         """Raw output [B, channels, H, W] of a task at image size."""
@@ -159,7 +160,7 @@ class Method:
         """Which images and labels the phases hold; only bounds may ask for more than lifelong."""
         return "lifelong"
 
-    def leave_network(self, network: Network) -> None:
+    def before_backbone_change(self, network: Network) -> None:
         """`network` is about to be replaced by one with another backbone: keep of it what is
         needed, drop what fits its parameters only. Runs before `begin_phase`, again on a resume."""
 
@@ -210,7 +211,7 @@ class Method:
         return cls.edit_update is not Method.edit_update
 
 
-def own_images(phase: Phase, size: int) -> Iterator[Step]:
+def phase_batches(phase: Phase, size: int) -> Iterator[Step]:
     """The phase's own images, once and in order, as steps of `size` (for `end_phase`)."""
     for batch in phase.data.plain(size):
         yield Step(phase, batch)

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmark.engine.callbacks import Options
+from benchmark.engine.execute import execute
+from benchmark.engine.plan import make_plan
 from benchmark.errors import RequestError, RunError
 from benchmark.method import Method
-from benchmark.options import Options
-from benchmark.plan import make_plan
 from benchmark.record import Record
 from benchmark.registry import find_method
-from benchmark.run import execute
 from benchmark.scores import Curve, Matrix, Score, delta
 
 LEARNING_RATES = {"recipe.lr": (0.003, 0.005, 0.008, 0.012, 0.02, 0.03)}

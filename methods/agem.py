@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark.components.replay import Replay, ReplayConfig
 from benchmark.method import Step, setting
 from benchmark.model.network import Network
-from benchmark.replay import Replay, ReplayConfig
 
 
 class AGEM(Replay):
@@ -42,7 +42,7 @@ class AGEM(Replay):
 
     def uphill(self, step: Step) -> Tensor | None:
         """g as one vector; None without exemplars, or with a backbone that does not learn."""
-        groups, learnt = self.draw(), list(_learnt(step.network).values())
+        groups, learnt = self.sample(), list(_learnt(step.network).values())
         if not groups or not learnt:
             return None
         step.network.eval()

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import torch
 
-from benchmark.isolation import Isolation, Tensors, estimate
+from benchmark.components.isolation import Isolation, Tensors, estimate
 from benchmark.method import MethodConfig, Phase, State, setting
 from benchmark.model.network import Network
 
@@ -38,11 +38,11 @@ class Averaging(Isolation):
         self._phases = 0
         self._mean: Tensors = {}
 
-    def leave_network(self, network: Network) -> None:
+    def before_backbone_change(self, network: Network) -> None:
         if self.config.strength:
             gone = {task for home in self.left for task in home.own}
             self.home.own = {task: {} for task in network.tasks if task not in gone}
-            super().leave_network(network)
+            super().before_backbone_change(network)
             self._phases = 0
 
     def begin_phase(self, phase: Phase) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from benchmark.isolation import Isolation, Tensors, estimate, norms, statistics
+from benchmark.components.isolation import Isolation, Tensors, estimate, norms, statistics
 from benchmark.method import MethodConfig, Phase, setting
 
 

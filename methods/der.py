@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from benchmark.components.replay import OutputReplay, ReplayConfig
 from benchmark.method import Step, setting
-from benchmark.replay import OutputReplay, ReplayConfig
 
 
 class DER(OutputReplay):
@@ -25,6 +25,6 @@ class DER(OutputReplay):
     grid = {"alpha": [0.1, 0.2, 0.5, 1.0, 2.0, 5.0]}
 
     def loss(self, step: Step) -> dict[str, Tensor]:
-        groups = self.draw()
+        groups = self.sample()
         losses = self.matched(groups, self.outputs(step, groups))
         return step.new_losses() | self.terms(step, "output", self.config.alpha, losses)

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from benchmark.buffer import IMAGE, OUTPUT, TARGET
+from benchmark.components.buffer import IMAGE, OUTPUT, TARGET
+from benchmark.components.replay import OutputReplay, ReplayConfig
 from benchmark.method import Step, setting
-from benchmark.replay import OutputReplay, ReplayConfig
 
 
 class DERPP(OutputReplay):
@@ -27,8 +27,8 @@ class DERPP(OutputReplay):
     keeps = (IMAGE, TARGET, OUTPUT)
 
     def loss(self, step: Step) -> dict[str, Tensor]:
-        first = self.draw() if self.config.alpha else []
-        second = self.draw() if self.config.beta else []
+        first = self.sample() if self.config.alpha else []
+        second = self.sample() if self.config.beta else []
         raws = self.outputs(step, first + second)
         matched = self.matched(first, raws[:len(first)])
         learnt = self.supervised(step, second, raws[len(first):])

@@ -5,11 +5,11 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmark.distillation import OutputConfig, OutputDistillation
+from benchmark.components.distillation import OutputConfig, OutputDistillation
+from benchmark.components.ema import RunningAverage
+from benchmark.components.teacher import Teacher
 from benchmark.method import Phase, State, Step, setting
-from benchmark.running_average import RunningAverage
 from benchmark.tasks import Task
-from benchmark.teacher import Teacher
 
 
 class EMA(OutputDistillation):
@@ -51,7 +51,7 @@ class EMA(OutputDistillation):
             self.average.follow(step.network, self._rate, old)
         return super().loss(step)
 
-    def told(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
+    def teacher_outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
         return (self.teacher or self.average).outputs(step, tasks)
 
     def remember(self, phase: Phase) -> None:

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from benchmark.isolation import Home, Isolation, Tensors, estimate, statistics
-from benchmark.merging import flat, merge, pack, shares, unflat, unpack
+from benchmark.components.isolation import Home, Isolation, Tensors, estimate, statistics
 from benchmark.method import MethodConfig, Phase, setting
 from benchmark.model.network import Network
+from methods._emr import flat, merge, pack, shares, unflat, unpack
 
 
 class EMR(Isolation):

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from benchmark.components.replay import Replay, ReplayConfig
 from benchmark.method import Step, setting
-from benchmark.replay import Replay, ReplayConfig
 
 
 class ER(Replay):
@@ -18,6 +18,6 @@ class ER(Replay):
     grid = {"beta": [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]}
 
     def loss(self, step: Step) -> dict[str, Tensor]:
-        groups = self.draw()
+        groups = self.sample()
         losses = self.supervised(step, groups, self.outputs(step, groups))
         return step.new_losses() | self.terms(step, "replay", self.config.beta, losses)

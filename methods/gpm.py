@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from benchmark.projection import Projection
+from benchmark.components.projection import Projection
 
 
 class GPM(Projection):

@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from benchmark.distillation import Distillation
+from benchmark.components.distillation import Distillation
+from benchmark.components.salience import salient_pixels
 from benchmark.method import MethodConfig, setting
-from benchmark.salience import salient_pixels
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import Kind
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.distillation import Distillation
+from benchmark.components.distillation import Distillation
 from benchmark.method import MethodConfig, setting
 from benchmark.tasks import Task
-from benchmark.tasks.direction import unit
+from benchmark.tasks.direction.losses import unit
 from benchmark.tasks.kinds import Kind
-from benchmark.tasks.segmentation import likeliest
+from benchmark.tasks.segmentation.losses import likeliest
 
 
 class HADReleased(Distillation):

@@ -5,11 +5,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from benchmark.distillation import OutputConfig, OutputDistillation
-from benchmark.hybrid import Axis, alignments
+from benchmark.components.distillation import OutputConfig, OutputDistillation
 from benchmark.method import Phase, Step, kinds, setting
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import Kind
+from methods._heteroakd import Axis, alignments
 
 
 class HeteroAKD(OutputDistillation):

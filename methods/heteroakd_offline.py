@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from benchmark.data.blocks import Regime
-from benchmark.hybrid import Axis, alignments
+from benchmark.components.teacher import Teacher
+from benchmark.components.train_teacher import train_teacher
+from benchmark.data.loading.blocks import Regime
 from benchmark.method import Method, MethodConfig, Phase, Step, kinds, setting
-from benchmark.teacher import Teacher
-from benchmark.tutor import trained
+from methods._heteroakd import Axis, alignments
 
 
 class HeteroAKDOffline(Method):
@@ -57,7 +57,7 @@ class HeteroAKDOffline(Method):
     def begin_phase(self, phase: Phase) -> None:
         if self.config.weight:
             epochs = self.config.teacher_epochs or phase.network.recipe.epochs
-            self._teacher = Teacher(trained(phase, phase.tasks, epochs,
+            self._teacher = Teacher(train_teacher(phase, phase.tasks, epochs,
                                             backbone=self.config.teacher_backbone))
             self._teacher.begin_phase(phase, stages=True, tasks=phase.tasks)
             self._alignments = alignments(phase.tasks, self._teacher.channels, phase.network,

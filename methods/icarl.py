@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.method import Phase, State, Step, kinds, own_images, setting
+from benchmark.components.replay import Replay, ReplayConfig, decode
+from benchmark.components.teacher import Teacher
+from benchmark.method import Phase, State, Step, kinds, phase_batches, setting
 from benchmark.model.network import upsample
-from benchmark.replay import Replay, ReplayConfig, decode
-from benchmark.teacher import Teacher
 
 
 class ICaRL(Replay):
@@ -47,10 +47,10 @@ class ICaRL(Replay):
             self.teacher.begin_phase(phase)
 
     def loss(self, step: Step) -> dict[str, Tensor]:
-        groups, images, features = self.draw(), None, None
+        groups, images, features = self.sample(), None, None
         if groups:
             images = torch.cat([group.images for group in groups])
-            features = step.beside(images)
+            features = step.encode_jointly(images)
         terms = step.new_losses()
         if self.config.beta:
             own = self.supervised(step, groups, self.outputs(step, groups, features))
@@ -79,7 +79,7 @@ class ICaRL(Replay):
             return super().keys(phase)
         (task, kind), = kinds(phase.tasks)
         parts, labelled = [], []
-        for step in own_images(phase, phase.network.recipe.batch):
+        for step in phase_batches(phase, phase.network.recipe.batch):
             parts.append(F.normalize(step.features.mean((2, 3)), dim=1))
             labelled.append(kind.valid(step.batch.targets[task.name]).flatten(1).any(1))
         found = torch.cat(labelled).nonzero()[:, 0]
@@ -92,7 +92,7 @@ class ICaRL(Replay):
     def end_phase(self, phase: Phase) -> None:
         super().end_phase(phase)
         if self.config.weight:
-            self.teacher.learn(phase.network)
+            self.teacher.capture(phase.network)
 
     def state_dict(self) -> State:
         return super().state_dict() | {"teacher": self.teacher.state_dict()}

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark.data.blocks import Regime
+from benchmark.data.loading.blocks import Regime
 from benchmark.method import Method, MethodConfig, Phase, Step, setting
 
 

@@ -1,6 +1,6 @@
 """JointDistill in lifelong form (after Cheng et al. 2025): a teacher per new task."""
 
-from benchmark.joint_distillation import JointDistillation
+from methods._jointdistill import JointDistillation
 
 
 class JointDistill(JointDistillation):

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from benchmark.data.blocks import Regime
-from benchmark.joint_distillation import JointConfig, JointDistillation
+from benchmark.data.loading.blocks import Regime
 from benchmark.method import setting
+from methods._jointdistill import JointConfig, JointDistillation
 
 
 class JointDistillOffline(JointDistillation):

@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmark.importance import Importance, Parameters, learnt
+from benchmark.components.importance import Importance, Parameters, learnt
 from benchmark.method import MethodConfig, Phase, State, setting
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark.isolation import Adapters, Tensors
+from benchmark.components.isolation import Adapters, Tensors
 from benchmark.method import MethodConfig, setting
 
 

@@ -1,6 +1,6 @@
 """LwF: Learning without Forgetting (Li and Hoiem 2016), for any dense task."""
 
-from benchmark.distillation import OutputDistillation
+from benchmark.components.distillation import OutputDistillation
 
 
 class LwF(OutputDistillation):

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.distillation import OutputConfig, OutputDistillation
+from benchmark.components.distillation import OutputConfig, OutputDistillation
 from benchmark.method import Phase, Step, setting
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.isolation import Adapters, Tensors
+from benchmark.components.isolation import Adapters, Tensors
 from benchmark.method import MethodConfig, setting
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from benchmark.distillation import OutputConfig, OutputDistillation
+from benchmark.components.distillation import OutputConfig, OutputDistillation
 from benchmark.method import Phase, Step, setting
 
 SCALES = (1, 2, 4)

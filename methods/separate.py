@@ -1,6 +1,6 @@
 """Separate models: every task has a backbone of its own, trained on its own block."""
 
-from benchmark.isolation import Isolation, Tensors
+from benchmark.components.isolation import Isolation, Tensors
 from benchmark.method import Phase
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from benchmark.components.projection import Projection, ProjectionConfig
 from benchmark.method import setting
-from benchmark.projection import Projection, ProjectionConfig
 
 
 class SGP(Projection):

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.importance import Importance, Parameters, learnt, mean_one
+from benchmark.components.importance import Importance, Parameters, learnt, mean_one
 from benchmark.method import MethodConfig, Phase, State, Step, setting
 from benchmark.model.network import Network
 
@@ -36,8 +36,8 @@ class SI(Importance):
         self._path: Parameters = {}
         self._start: Parameters = {}
 
-    def leave_network(self, network: Network) -> None:
-        super().leave_network(network)
+    def before_backbone_change(self, network: Network) -> None:
+        super().before_backbone_change(network)
         self._path, self._start = {}, {}
 
     def begin_phase(self, phase: Phase) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.importance import Parameters
-from benchmark.method import Method, MethodConfig, Phase, State, Step, own_images, setting
+from benchmark.components.importance import Parameters
+from benchmark.method import Method, MethodConfig, Phase, State, Step, phase_batches, setting
 from benchmark.model.network import Network
 
 
@@ -46,7 +46,7 @@ class SPG(Method):
         self._heads: list[str] = []
         self._pace = 0.0
 
-    def leave_network(self, network: Network) -> None:
+    def before_backbone_change(self, network: Network) -> None:
         self._mask, self._heads = {}, []
 
     def begin_phase(self, phase: Phase) -> None:
@@ -90,7 +90,7 @@ def gradient_sums(phase: Phase, old_heads: list[str]) -> dict[str, Parameters]:
     known = [task for task in phase.old_tasks if task.name in old_heads]
     sums = {task.name: {name: torch.zeros_like(value) for name, value in learning.items()}
             for task in (*phase.tasks, *known)}
-    for step in own_images(phase, phase.network.recipe.batch):
+    for step in phase_batches(phase, phase.network.recipe.batch):
         outputs = {task.name: step.output(task).sum() for task in known}
         losses = {name.removesuffix("/new"): loss * len(step.images)
                   for name, loss in step.new_losses().items()}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.data.source import Places
-from benchmark.options import Options
-from benchmark.run import Outcome, execute
-from tiny import tiny_plan
+from benchmark.data.sources.source import DataPaths
+from benchmark.engine.callbacks import Options
+from benchmark.engine.execute import Outcome, execute
+from tests.helpers.tiny import tiny_plan
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -38,6 +38,7 @@ def tiny(cache, tmp_path):
     def run(method: str, sequence: str = "rooms_s1", seed: int = 0, settings=(),
             method_settings=(), runs: Path = tmp_path / "runs", **options) -> Outcome:
         plan = tiny_plan(method, sequence, seed, settings, method_settings)
-        return execute(plan, Options(runs=runs, places=Places(cache), device="cpu", **options))
+        return execute(plan, Options(runs=runs, data_paths=DataPaths(cache), device="cpu",
+                                     **options))
 
     return run

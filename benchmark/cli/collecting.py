@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
-from benchmark.report.records import Collection, collect, only
+from benchmark.report.runs.collection import Collection, collect, only
 
 
 def collected(runs: Path, no_published: bool, where: Sequence[str] = ()) -> Collection:

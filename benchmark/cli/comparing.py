@@ -14,7 +14,7 @@ from rich.table import Table
 from benchmark.cli.collecting import collected
 from benchmark.cli.output import print_json
 from benchmark.errors import RequestError
-from benchmark.report.comparison import Comparison, Measure, compare, split
+from benchmark.report.compare import Comparison, Measure, compare, split
 from benchmark.statistics import ALPHA, runs_needed, smallest_p
 
 NOTHING = "—"

@@ -14,13 +14,13 @@ from rich.table import Table
 from benchmark.cli.output import metric_text, print_json
 from benchmark.config.family import find_sequence, shipped_sequences
 from benchmark.config.overrides import override
-from benchmark.data.inspection import Findings, summary
-from benchmark.data.inspection import verify as verify_store
-from benchmark.data.prepared import PreparedConfig, PreparedSource
-from benchmark.data.prepared import prepare as prepare_store
-from benchmark.data.source import Places, default_cache
-from benchmark.data.sources import find_source, source_config, source_names
-from benchmark.data.store import MANIFEST, Store
+from benchmark.data.sources.prepared import PreparedConfig, PreparedSource
+from benchmark.data.sources.prepared import prepare as prepare_store
+from benchmark.data.sources.registry import find_source, source_config, source_names
+from benchmark.data.sources.source import DataPaths, default_cache
+from benchmark.data.store.files import MANIFEST, Store
+from benchmark.data.store.verify import Findings, summary
+from benchmark.data.store.verify import verify as verify_store
 from benchmark.errors import Interrupted, RequestError, unknown
 
 
@@ -64,7 +64,7 @@ def verify_command(name: str, root: Path | None, settings: list[str], as_json: b
 def info_command(name: str, root: Path | None, settings: list[str], to: Path | None,
                  as_json: bool) -> None:
     """Print what a store is, and draw samples of it."""
-    from benchmark.data.panel import draw
+    from benchmark.data.store.panel import draw
 
     store = _store(name, root, settings)
     path = to or Path("results/plots") / f"data_{store.folder.name}.png"
@@ -92,7 +92,7 @@ def _store(name: str, root: Path | None, settings: list[str]) -> Store:
     if root is not None and not root.is_dir():
         raise RequestError(f"--root {root} is not a folder")
     families = {each.family.family: each for each in reversed(shipped_sequences())}
-    places = Places(default_cache(), root)
+    places = DataPaths(default_cache(), root)
     if name.partition(":")[0].endswith(".yaml") or name not in (*families, *source_names()):
         known = [*families, *source_names()]
         try:
@@ -106,7 +106,7 @@ def _store(name: str, root: Path | None, settings: list[str]) -> Store:
     else:
         return find_source(name).open_store(_options(name, settings), places)
     config = _options(name, settings, sequence.family.dataset)
-    return find_source(config.name).open_store(config, Places(places.cache, root,
+    return find_source(config.name).open_store(config, DataPaths(places.cache, root,
                                                               sequence.file.parent))
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from benchmark.cli.output import print_json
 from benchmark.config.shipped import shipped
-from benchmark.data.source import default_cache
-from benchmark.environment import installed
+from benchmark.data.sources.source import default_cache
+from benchmark.engine.environment import installed
 
 _NEEDED = ("torch", "torchvision", "timm", "lightning-fabric", "pydantic", "numpy", "pandas",
            "matplotlib", "safetensors", "pillow")

@@ -48,7 +48,7 @@ def ls_command(what: str, runs: Path, no_published: bool, as_json: bool) -> None
 
 _ONLY_JSON = {"methods": ("kind", "summary"), "sequences": ("family", "split", "recipe",
                                                                  "about")}
-"""Columns too wide for a terminal; `show` tells them too."""
+"""ArrayLoader too wide for a terminal; `show` tells them too."""
 
 
 _JOINS = {"sequences": " > "}
@@ -83,7 +83,7 @@ def _sequences() -> Rows:
 
 
 def _datasets() -> Rows:
-    from benchmark.data.sources import find_source, source_names
+    from benchmark.data.sources.registry import find_source, source_names
 
     return [{"dataset": name, "layouts": [layout.name for layout in layouts],
              "about": module.SUMMARY}
@@ -92,7 +92,7 @@ def _datasets() -> Rows:
 
 
 def _runs(runs: Path, no_published: bool) -> Rows:
-    from benchmark.report.records import collect
+    from benchmark.report.runs.collection import collect
 
     collection = collect(runs, None if no_published else shipped("results/published"))
     Console(stderr=True).print(*collection.warnings, sep="\n", end="" if not collection.warnings

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.output import metric_text
-from benchmark.metrics.segmentation import classes_present
 from benchmark.record import STATISTICS_FILE, Record, load_statistics
 from benchmark.scores import Matrix, relative_bwt, relative_forgetting
+from benchmark.tasks.segmentation.metrics import classes_present
 
 _MOST_PHASES = 5
 

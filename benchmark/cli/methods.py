@@ -12,7 +12,7 @@ from string import Template
 from rich.console import Console
 
 from benchmark.cli.output import print_json
-from benchmark.data.source import default_cache
+from benchmark.data.sources.source import default_cache
 from benchmark.errors import LhlbenchError, RequestError, RunError, unknown
 from benchmark.files import write_text
 

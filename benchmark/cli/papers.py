@@ -9,16 +9,16 @@ from rich.console import Console
 from benchmark.cli.options import RUNS
 from benchmark.cli.output import print_json
 from benchmark.config.shipped import shipped
-from benchmark.report.records import collect
+from benchmark.report.runs.collection import collect
 
 
 def paper_command(name: str, embedded: bool, tuned: bool, sequences: str | None, convention: str,
                   format: str, only_missing: bool, data_root: Path | None, runs: Path,
                   no_published: bool) -> None:
     """Print a paper's tables, or only what is missing; no record at all is no error."""
-    from benchmark.report.paper import build
-    from benchmark.report.paper_data import published
-    from benchmark.report.paper_render import missing, render
+    from benchmark.report.papers.paper import build
+    from benchmark.report.papers.paper_data import published
+    from benchmark.report.papers.paper_render import missing, render
 
     cells = published(name)
     collection = collect(runs, None if no_published else shipped("results/published"))

@@ -22,8 +22,8 @@ def plot_command(what: str, sequences: str, methods: str | None, baseline: str |
     What the records do not allow is told on stderr while other figures are drawn; exit code 2
     when there is none.
     """
-    from benchmark.report.grid import BASELINES
     from benchmark.report.plots import PLOTS, WITH_BASELINE, draw
+    from benchmark.report.runs.grid import BASELINES
 
     if what not in (*PLOTS, ALL):
         raise unknown("plot", what, (*PLOTS, ALL))

@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from benchmark.cli.output import metric_text
-from benchmark.options import Watcher
-from benchmark.train.phase import EpochReport, PhaseTrainer
+from benchmark.engine.callbacks import Callback
+from benchmark.engine.trainer import EpochReport, PhaseTrainer
 
 
-class ScreenWatcher(Watcher):
-    """A watcher that may hold the screen while the run lasts."""
+class ScreenCallback(Callback):
+    """A callback that may hold the screen while the run lasts."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
-    def __enter__(self) -> ScreenWatcher:
+    def __enter__(self) -> ScreenCallback:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
@@ -32,7 +32,7 @@ class ScreenWatcher(Watcher):
         self.console.print(f"after phase {phase}: {told}", highlight=False, soft_wrap=True)
 
 
-class LineWatcher(ScreenWatcher):
+class LineCallback(ScreenCallback):
     """One line per phase, for logs."""
 
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
@@ -42,7 +42,7 @@ class LineWatcher(ScreenWatcher):
                            f"{trainer.recipe.epochs} epochs{resumed}", highlight=False)
 
 
-class ProgressWatcher(ScreenWatcher):
+class ProgressCallback(ScreenCallback):
     """One bar per phase with losses per task, images/s and time left."""
 
     def __init__(self, console: Console) -> None:
@@ -54,7 +54,7 @@ class ProgressWatcher(ScreenWatcher):
         self._drawn = 0.0
         self._images = 0
 
-    def __enter__(self) -> ProgressWatcher:
+    def __enter__(self) -> ProgressCallback:
         self._bars.start()
         return self
 

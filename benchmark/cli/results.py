@@ -14,9 +14,9 @@ def table_command(sequences: str, baseline: str, convention: str, format: str,
                   columns: str | None, all_metrics: bool, costs: bool, orders: bool,
                   ablation: str | None, runs: Path, no_published: bool, where: list[str]) -> None:
     """Print comparison tables. Raises `RequestError` for options that exclude one another."""
-    from benchmark.report import ablation_table, order_table, sequence_table
-    from benchmark.report.columns import SPENT, USUAL
-    from benchmark.report.render import render
+    from benchmark.report.tables import ablation_table, order_table, sequence_table
+    from benchmark.report.tables.columns import SPENT, USUAL
+    from benchmark.report.tables.render import render
 
     given = {"--columns": columns is not None, "--all-metrics": all_metrics, "--costs": costs,
              "--orders": orders, "--ablation": ablation is not None}

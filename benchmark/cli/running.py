@@ -12,42 +12,42 @@ from rich.console import Console
 
 from benchmark.cli.matrix import print_matrix
 from benchmark.cli.output import print_json
-from benchmark.cli.progress import LineWatcher, ProgressWatcher, ScreenWatcher
-from benchmark.data.columns import Holding
-from benchmark.data.source import Places, default_cache
-from benchmark.environment import make_fabric
+from benchmark.cli.progress import LineCallback, ProgressCallback, ScreenCallback
+from benchmark.data.loading.array_loader import Preload
+from benchmark.data.sources.source import DataPaths, default_cache
+from benchmark.engine.callbacks import Options
+from benchmark.engine.environment import make_fabric
+from benchmark.engine.execute import execute
+from benchmark.engine.plan import Plan, make_plan
 from benchmark.errors import Interrupted, RequestError, unknown
-from benchmark.options import Options
-from benchmark.plan import Plan, make_plan
 from benchmark.record import RECORD_FILE
-from benchmark.run import execute
 
 
 def run_command(method: str, sequence: str, seed: int, settings: list[str],
                 method_settings: list[str], recipe: str | None, tuned: bool, device: str,
-                holding: str,
+                preload: str,
                 data_root: Path | None, runs: Path, dry_run: bool, overwrite: bool,
                 as_json: bool) -> None:
     """Resolve the request, carry it out, and print the matrix and where the record lies."""
     plan = make_plan(method, sequence, seed, settings, method_settings, recipe, tuned)
-    if holding not in get_args(Holding):
-        raise unknown("--holding", holding, get_args(Holding))
+    if preload not in get_args(Preload):
+        raise unknown("--preload", preload, get_args(Preload))
     make_fabric(device, plan.config.recipe.precision)
     if data_root is not None and not data_root.is_dir():
         raise RequestError(f"--data-root {data_root} is not a folder")
     if dry_run:
-        print(yaml.safe_dump(plan.config.told(), sort_keys=False), end="")
+        print(yaml.safe_dump(plan.config.canonical(), sort_keys=False), end="")
         return
     require_writable(runs)
     console = Console(stderr=True)
-    watcher: ScreenWatcher = (ProgressWatcher if console.is_terminal else LineWatcher)(console)
+    callback: ScreenCallback = (ProgressCallback if console.is_terminal else LineCallback)(console)
     console.print(_title(plan), highlight=False)
-    options = Options(runs=runs, places=Places(default_cache(), data_root), device=device,
-                      holding=cast(Holding, holding), overwrite=overwrite,
+    options = Options(runs=runs, data_paths=DataPaths(default_cache(), data_root), device=device,
+                      preload=cast(Preload, preload), overwrite=overwrite,
                       command=shlex.join(["lhlbench", *sys.argv[1:]]))
     try:
-        with watcher:
-            outcome = execute(plan, options, watcher)
+        with callback:
+            outcome = execute(plan, options, callback)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command goes on from the last checkpoint"
                           ) from None

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.output import print_json
-from benchmark.config.family import Sequence, find_recipe, shipped_sequences
+from benchmark.config.family import TaskSequence, find_recipe, shipped_sequences
 from benchmark.config.shipped import shipped
 from benchmark.errors import unknown
 from benchmark.record import RECORD_FILE
-from benchmark.report.records import collect
+from benchmark.report.runs.collection import collect
 
 
 def show_command(name: str, runs: Path, no_published: bool, as_json: bool) -> None:
@@ -48,7 +48,7 @@ def _show(content: dict[str, Any], as_json: bool) -> None:
         print(yaml.safe_dump(content, sort_keys=False, width=100), end="")
 
 
-def _sequence(sequence: Sequence) -> dict[str, Any]:
+def _sequence(sequence: TaskSequence) -> dict[str, Any]:
     return {"sequence": sequence.name, "about": sequence.family.about,
             "tasks": list(sequence.tasks), "split": sequence.family.split,
             "dataset": sequence.family.dataset,

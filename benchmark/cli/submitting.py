@@ -12,12 +12,12 @@ from rich.progress import track
 from benchmark.cli.output import print_json
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
-from benchmark.report.grid import At
-from benchmark.report.readiness import BASELINE, Readiness, readiness, remarks
-from benchmark.report.record_files import record_folders
-from benchmark.report.records import Found, collect
-from benchmark.report.submission import pack
-from benchmark.report.validation import checked, disagreements
+from benchmark.report.runs.collection import StoredRun, collect
+from benchmark.report.runs.grid import RunKey
+from benchmark.report.submission.pack import pack
+from benchmark.report.submission.readiness import BASELINE, Readiness, readiness, remarks
+from benchmark.report.submission.record_files import record_folders
+from benchmark.report.submission.validation import checked, disagreements
 
 _SHOWN = 4
 """Commands printed of a longer list."""
@@ -26,17 +26,17 @@ _SHOWN = 4
 def validate_command(records: list[Path], with_data: bool, data_root: Path | None,
                      as_json: bool) -> None:
     """Check each record; exit code 2 when one is not what a run would have left."""
-    found: list[Found] = []
+    found: list[StoredRun] = []
     wrong: dict[Path, str | None] = {}
     for folder, each, wrong[folder] in _checked(records):
         if each and not wrong[folder]:
             found.append(each)
     wrong |= disagreements(found)
     if with_data:
-        from benchmark.data.source import Places, default_cache
-        from benchmark.report.record_data import DataAtHand
+        from benchmark.data.sources.source import DataPaths, default_cache
+        from benchmark.report.submission.record_data import DataAtHand
 
-        data = DataAtHand(Places(default_cache(), data_root))
+        data = DataAtHand(DataPaths(default_cache(), data_root))
         wrong |= {each.folder: data.problem(each.record) for each in found
                   if not wrong[each.folder]}
     if as_json:
@@ -48,7 +48,7 @@ def validate_command(records: list[Path], with_data: bool, data_root: Path | Non
         raise RequestError(f"{bad} of {len(wrong)} records are not valid")
 
 
-def _checked(records: list[Path]) -> Iterator[tuple[Path, Found | None, str | None]]:
+def _checked(records: list[Path]) -> Iterator[tuple[Path, StoredRun | None, str | None]]:
     console = Console(stderr=True)
     for folder in track(record_folders(records), "checking records", console=console,
                         transient=True, disable=not console.is_terminal):
@@ -59,7 +59,7 @@ def submit_command(records: list[Path], to: Path, as_json: bool) -> None:
     """Pack finished records that are not published yet, and tell what a ranked row lacks."""
     published = collect(shipped("results/published"))
     names = {each.record.run_id for each in published.complete}
-    handed: list[Found] = []
+    handed: list[StoredRun] = []
     left_out: dict[str, str] = {}
     for folder, each, problem in _checked(records):
         if each and each.record.status == "failed":
@@ -92,7 +92,7 @@ def submit_command(records: list[Path], to: Path, as_json: bool) -> None:
         print(note)
 
 
-def _print_missing(what: str, commands: dict[At, str]) -> None:
+def _print_missing(what: str, commands: dict[RunKey, str]) -> None:
     if commands:
         print(f"  {what}: {len(commands)} runs")
     for command in list(commands.values())[:_SHOWN]:
@@ -102,7 +102,7 @@ def _print_missing(what: str, commands: dict[At, str]) -> None:
 
 
 def _told(row: Readiness) -> dict[str, Any]:
-    def listed(commands: dict[At, str]) -> list[dict[str, Any]]:
+    def listed(commands: dict[RunKey, str]) -> list[dict[str, Any]]:
         return [{"sequence": sequence, "seed": seed, "command": command}
                 for (sequence, seed), command in commands.items()]
 

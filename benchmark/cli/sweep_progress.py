@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.sweep.tally import Event, Tally
+from benchmark.sweep.progress import Event, Tally
 
 _LASTING = 8
 """Lines of runs that have ended, kept above the running ones."""

@@ -19,15 +19,15 @@ from benchmark.cli.options import RUNS
 from benchmark.cli.output import print_json
 from benchmark.cli.running import require_writable
 from benchmark.cli.sweep_progress import LineScreen, Screen, TableScreen
-from benchmark.data.source import Places, default_cache
-from benchmark.environment import make_fabric
+from benchmark.data.sources.source import DataPaths, default_cache
+from benchmark.engine.callbacks import Options
+from benchmark.engine.environment import make_fabric
+from benchmark.engine.plan import Plan
 from benchmark.errors import Interrupted, RequestError, RunError, unknown
-from benchmark.options import Options
-from benchmark.plan import Plan
-from benchmark.sweep.asked import Job, jobs_of
-from benchmark.sweep.crew import carry_out
-from benchmark.sweep.survey import Entry, survey
-from benchmark.sweep.tally import Event, Tally
+from benchmark.sweep.jobs import Job, jobs_of
+from benchmark.sweep.pool import carry_out
+from benchmark.sweep.progress import Event, Tally
+from benchmark.sweep.status import Entry, survey
 
 LAUNCHERS = ("local",)
 
@@ -42,7 +42,7 @@ def sweep_command(methods: str, sequences: str, seeds: str, settings: list[str],
     if data_root is not None and not data_root.is_dir():
         raise RequestError(f"--data-root {data_root} is not a folder")
     console = Console(stderr=True, highlight=False)
-    options = Options(runs=runs, places=Places(default_cache(), data_root), device=device)
+    options = Options(runs=runs, data_paths=DataPaths(default_cache(), data_root), device=device)
 
     def check(plan: Plan) -> None:
         make_fabric(device, plan.config.recipe.precision)

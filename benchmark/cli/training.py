@@ -22,7 +22,7 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
         precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
         recipe: Annotated[str | None, typer.Option(help="Another recipe than the "
                                                    "family's.")] = None,
-        holding: Annotated[str, typer.Option(help="Data on the device (resident), read as needed "
+        preload: Annotated[str, typer.Option(help="Data on the device (resident), read as needed "
                                              "(streamed), or auto; the numbers are the same.")
                            ] = "auto",
         tuned: Annotated[bool, typer.Option("--tuned", help="The method's settings as tuned for "
@@ -38,7 +38,7 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
 
     overrides = [*(settings or ()), *([f"recipe.precision={precision}"] if precision else ())]
     run_command(method, sequence, seed, overrides, method_settings or [], recipe, tuned, device,
-                holding, data_root, runs, dry_run, overwrite, as_json)
+                preload, data_root, runs, dry_run, overwrite, as_json)
 
 
 def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files and globs with "

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from benchmark.cli.output import print_json
 from benchmark.config.family import find_sequence
-from benchmark.data.source import Places, default_cache
+from benchmark.data.sources.source import DataPaths, default_cache
+from benchmark.engine.callbacks import Options
 from benchmark.errors import Interrupted, RequestError
 from benchmark.files import write_json
-from benchmark.options import Options
 from benchmark.tuning import Trial, tune
 
 
@@ -25,8 +25,8 @@ def tune_command(methods: str, sequence: str, seeds: str, budget: int, settings:
     except ValueError:
         raise RequestError(f"--seeds {seeds}: write numbers, such as 0,1") from None
     command = shlex.join(["lhlbench", *sys.argv[1:]])
-    options = Options(runs=to / "runs", places=Places(default_cache(), data_root), device=device,
-                      command=command)
+    options = Options(runs=to / "runs", data_paths=DataPaths(default_cache(), data_root),
+                      device=device, command=command)
     console, told = Console(stderr=True, highlight=False), []
 
     def show(trial: Trial) -> None:

@@ -1,4 +1,4 @@
-"""Sequence families: which tasks, in which orders, on which images, by which recipe."""
+"""TaskSequence families: which tasks, in which orders, on which images, by which recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmark.config.recipe import Recipe
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError, unknown
 
-Split = Literal["disjoint", "shared"]
+Protocol = Literal["disjoint", "shared"]
 _FOLDERS = {"recipe": "recipes", "tuned": "tuned"}
 """Folders beside the families' files."""
 
@@ -59,8 +59,9 @@ class Family(BaseModel):
     about: str
     dataset: dict[str, Any]
     tasks: tuple[str, ...] = Field(min_length=1, description="canonical order")
-    split: Split = Field("disjoint", description="disjoint: phase t owns block t of the training "
-                                                 "images; shared: every phase sees all of them")
+    split: Protocol = Field("disjoint", description="disjoint: phase t owns block t of the "
+                                                    "training images; shared: every phase "
+                                                    "sees all of them")
     recipe: str
     orders: Literal["all"] | Named | Shuffles = "all"
     backbones: tuple[str, ...] = Field((), description="backbone of each phase, over and over; "
@@ -104,7 +105,7 @@ def _shuffled(tasks: tuple[str, ...], orders: Shuffles) -> list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Sequence:
+class TaskSequence:
     """One order of a family, named `<family>_s<k>`."""
 
     name: str
@@ -115,21 +116,21 @@ class Sequence:
     """False for an order that exists but is not among those a family names."""
 
 
-def sequences_of(file: Path) -> list[Sequence]:
+def sequences_of(file: Path) -> list[TaskSequence]:
     """All sequences a family file defines."""
     family = yaml_file.parse(Family, file)
     listed = family.listed()
-    return [Sequence(f"{family.family}_s{k}", order, family, file, k in listed)
+    return [TaskSequence(f"{family.family}_s{k}", order, family, file, k in listed)
             for k, order in enumerate(family.all_orders(), start=1)]
 
 
-def shipped_sequences() -> list[Sequence]:
+def shipped_sequences() -> list[TaskSequence]:
     """All sequences that come with the package."""
     return [sequence for file in sorted(shipped("sequences").glob("*.yaml"))
             for sequence in sequences_of(file)]
 
 
-def find_sequence(name: str) -> Sequence:
+def find_sequence(name: str) -> TaskSequence:
     """A shipped sequence by its name, or one of a user's own file as `path.yaml[:s2]`.
 
     Raises `RequestError` with the nearest names when there is none.
@@ -146,7 +147,7 @@ def find_sequence(name: str) -> Sequence:
     raise unknown("sequence", wanted, [sequence.name for sequence in own])
 
 
-def find_recipe(sequence: Sequence, name: str | None = None) -> Recipe:
+def find_recipe(sequence: TaskSequence, name: str | None = None) -> Recipe:
     """The recipe a sequence names, or another: from `recipes/` beside its file, else a shipped one.
 
     Raises `RequestError` with the nearest names when there is none.
@@ -154,7 +155,7 @@ def find_recipe(sequence: Sequence, name: str | None = None) -> Recipe:
     return yaml_file.parse(Recipe, _find_file(sequence, "recipe", sequence.family.recipe, name))
 
 
-def find_tuned(sequence: Sequence) -> Tuned:
+def find_tuned(sequence: TaskSequence) -> Tuned:
     """What was tuned for the sequence's family.
 
     Raises `RequestError` when the family names no tuned settings.
@@ -164,7 +165,7 @@ def find_tuned(sequence: Sequence) -> Tuned:
     return yaml_file.parse(Tuned, _find_file(sequence, "tuned", sequence.family.tuned, None))
 
 
-def _find_file(sequence: Sequence, what: str, usual: str, chosen: str | None) -> Path:
+def _find_file(sequence: TaskSequence, what: str, usual: str, chosen: str | None) -> Path:
     folder, wanted = _FOLDERS[what], chosen or usual
     folders = [sequence.file.parent / folder, shipped("sequences") / folder]
     for place in folders:

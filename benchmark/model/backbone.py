@@ -50,7 +50,7 @@ class Backbone(nn.Module):
         return [stage[..., :-(-size[0] // stride), :-(-size[1] // stride)]
                 for stage, stride in zip(padded, body.feature_info.reduction(), strict=True)]
 
-    def gather(self, stages: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    def fuse_stages(self, stages: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """The features of images of `size` (H, W) from their stages."""
         if self.dilated:
             return stages[-1]
@@ -59,7 +59,7 @@ class Backbone(nn.Module):
                           for stage in stages], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.gather(self.stages(images), images.shape[-2:])
+        return self.fuse_stages(self.stages(images), images.shape[-2:])
 
 
 def _create(name: str, weights: str) -> tuple[nn.Module, list[int], bool]:

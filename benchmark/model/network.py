@@ -117,9 +117,9 @@ class Network(nn.Module):
         self.passes.count(images, found[-1])
         return found
 
-    def gather(self, stages: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    def fuse_stages(self, stages: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """The features of images of `size` from their stages."""
-        return self.backbone.gather(stages, size)
+        return self.backbone.fuse_stages(stages, size)
 
     def encode(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Images [B, 3, H, W] in [0, 1] to features [B, C, ceil(H/8), ceil(W/8)].
@@ -128,7 +128,7 @@ class Network(nn.Module):
         state.
         """
         if weights is None:
-            return self.gather(self.stages(images), images.shape[-2:])
+            return self.fuse_stages(self.stages(images), images.shape[-2:])
         scaled = (images - self.mean) / self.deviation
         features: Tensor = functional_call(self.backbone, dict(weights), (scaled,))
         self.passes.count(images, features)

@@ -12,12 +12,12 @@ from types import FrameType
 
 import torch
 
+from benchmark.engine.callbacks import Callback, Options
+from benchmark.engine.execute import execute
+from benchmark.engine.trainer import EpochReport, PhaseTrainer
 from benchmark.errors import Busy, LhlbenchError, RequestError
-from benchmark.options import Options, Watcher
-from benchmark.run import execute
-from benchmark.sweep.asked import Job
-from benchmark.sweep.survey import State, resolved
-from benchmark.train.phase import EpochReport, PhaseTrainer
+from benchmark.sweep.jobs import Job
+from benchmark.sweep.status import State, resolved
 
 News = tuple[State, float, str, str]
 """State, share of the training done, where it is, and why it failed."""
@@ -59,7 +59,7 @@ def _ended(connection: Connection, job: Job, expected: str, options: Options) ->
         return "failed", 0.0, "", " ".join(reason.split())
 
 
-class _Reporter(Watcher):
+class _Reporter(Callback):
     """Tells how far a run is after every epoch."""
 
     def __init__(self, connection: Connection) -> None:

@@ -106,6 +106,6 @@ def cut(values: Tensor, edges: Sequence[float]) -> Tensor:
 
 def kind_of(task: Task) -> Kind:
     """The kind of a task, ready to compute."""
-    module = import_module(f"benchmark.tasks.{task.kind}")
-    kind: Kind = getattr(module, task.kind.capitalize())(task)
+    module = import_module(f"benchmark.tasks.{task.kind}.losses")
+    kind: Kind = getattr(module, f"{task.kind.capitalize()}Losses")(task)
     return kind

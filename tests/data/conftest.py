@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.config.yaml_file import validate
-from benchmark.data import folder
-from benchmark.data.source import Places
-from benchmark.data.store import Store
+from benchmark.data.sources import folder
+from benchmark.data.sources.source import DataPaths
+from benchmark.data.store.files import Store
 
 MASK = {"kind": "segmentation", "files": "mask/*.png", "encoding": "index", "classes": 3}
 
@@ -49,7 +49,7 @@ class SmallFolder:
         return validate(folder.Config, block, "mine.yaml")
 
     def open(self, tasks: dict[str, Any] | None = None, **options: Any) -> Store:
-        places = Places(self.cache, family=self.root.parent)
+        places = DataPaths(self.cache, family=self.root.parent)
         return folder.open_store(self.config(tasks, **options), places)
 
     def left_behind(self) -> list[str]:

@@ -12,15 +12,15 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pytest
-from make_arrays import nested, write_hub, write_mtan
 from numpy.typing import NDArray
 
-from benchmark.data.arrays import ArrayTask, hub_layout, mtan_layout
-from benchmark.data.arrays.hub import HubReading
-from benchmark.data.codec import Codec
-from benchmark.data.prepared import PreparedConfig, prepare
-from benchmark.data.store import Store
+from benchmark.data.formats.arrays import ArrayTask, hub_layout, mtan_layout
+from benchmark.data.formats.arrays.hub import HubReading
+from benchmark.data.sources.prepared import PreparedConfig, prepare
+from benchmark.data.store.codec import Codec
+from benchmark.data.store.files import Store
 from benchmark.tasks import VOID, Task
+from tests.helpers.make_arrays import nested, write_hub, write_mtan
 
 HEIGHT, WIDTH, COUNT = 4, 6, {"train": 11, "val": 3}
 TASKS = (
@@ -261,7 +261,8 @@ def test_what_is_nearest_to_the_invalid_code_is_invalid(tmp_path: Path) -> None:
 
 
 def test_import_is_light() -> None:
-    code = ("import sys, benchmark.data.arrays, benchmark.data.cityscapes; print({'torch', 'h5py', "
-            "'pyarrow', 'skimage', 'scipy', 'matplotlib', 'pandas'} & set(sys.modules))")
+    code = ("import sys, benchmark.data.formats.arrays, "
+            "benchmark.data.sources.cityscapes; print({'torch', 'h5py', 'pyarrow', "
+            "'skimage', 'scipy', 'matplotlib', 'pandas'} & set(sys.modules))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from make_arrays import nested, write_hub, write_mtan
 from numpy.typing import NDArray
-from test_arrays import COUNT, HEIGHT, SOURCE, WIDTH, Config
-from test_arrays import arrays as all_arrays
 
-from benchmark.data.arrays import ArrayTask, mtan_layout
-from benchmark.data.prepared import prepare
+from benchmark.data.formats.arrays import ArrayTask, mtan_layout
+from benchmark.data.sources.prepared import prepare
 from benchmark.errors import DataError, RequestError
 from benchmark.tasks import Task
+from tests.data.test_arrays import COUNT, HEIGHT, SOURCE, WIDTH, Config
+from tests.data.test_arrays import arrays as all_arrays
+from tests.helpers.make_arrays import nested, write_hub, write_mtan
 
 
 def arrays(part: str) -> dict[str, list[NDArray[Any]]]:

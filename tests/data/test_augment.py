@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmark.config.recipe import Recipe
-from benchmark.data.augment import augment
+from benchmark.data.loading.augment import augment
 from benchmark.tasks import VOID, Task
 from benchmark.tasks.kinds import kind_of
 

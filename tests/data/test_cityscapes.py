@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_cityscapes import (
+from PIL import Image
+
+from benchmark.data.sources import cityscapes
+from benchmark.data.sources.prepared import open_prepared, prepare
+from benchmark.data.sources.source import DataPaths
+from benchmark.data.store.files import Store
+from benchmark.tasks import VOID
+from tests.helpers.make_cityscapes import (
     FRAMES,
     NINETEEN,
     SEVEN,
@@ -22,13 +29,6 @@ from make_cityscapes import (
     write_official,
     write_png,
 )
-from PIL import Image
-
-from benchmark.data import cityscapes
-from benchmark.data.prepared import open_prepared, prepare
-from benchmark.data.source import Places
-from benchmark.data.store import Store
-from benchmark.tasks import VOID
 
 TASKS = ("semantic", "semantic19", "depth")
 EVAL = (("lindau", "000000_000019"), ("munster", "000002_000019"))
@@ -196,7 +196,7 @@ def test_the_folder_that_libmtl_wants_renamed(tmp_path: Path) -> None:
 
 def test_below_a_data_root(official: Path, tmp_path: Path) -> None:
     shutil.copytree(official, tmp_path / "data" / "Cityscapes")
-    config, places = cityscapes.Config(size=SIZE), Places(tmp_path / "cache", tmp_path / "data")
+    config, places = cityscapes.Config(size=SIZE), DataPaths(tmp_path / "cache", tmp_path / "data")
     store = open_prepared(cityscapes, config, places)
     assert cityscapes.open_store(config, places).folder == store.folder
     np.testing.assert_array_equal(store.array("eval", "depth")[0, 0], pixels("disparity", *EVAL[0]))

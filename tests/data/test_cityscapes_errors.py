@@ -8,13 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_cityscapes import FRAMES, SIZE, file, write_hub, write_mtan, write_official, write_png
 from numpy.typing import NDArray
 
-from benchmark.data import cityscapes
-from benchmark.data.prepared import open_prepared, prepare
-from benchmark.data.source import Places
+from benchmark.data.sources import cityscapes
+from benchmark.data.sources.prepared import open_prepared, prepare
+from benchmark.data.sources.source import DataPaths
 from benchmark.errors import DataError, RequestError
+from tests.helpers.make_cityscapes import (
+    FRAMES,
+    SIZE,
+    file,
+    write_hub,
+    write_mtan,
+    write_official,
+    write_png,
+)
 
 FRAME = ("val", "munster", "000002_000019")
 
@@ -137,7 +145,7 @@ def test_nineteen_classes_in_the_folder_for_seven(tmp_path: Path) -> None:
 def test_two_layouts_in_one_root(copy: Path) -> None:
     write_mtan(copy)
     write_hub(copy)
-    config, places = cityscapes.Config(size=SIZE), Places(copy.parent / "cache", copy)
+    config, places = cityscapes.Config(size=SIZE), DataPaths(copy.parent / "cache", copy)
     with pytest.raises(RequestError) as caught:
         open_prepared(cityscapes, config, places)
     for witness in (copy / "leftImg8bit" / "train", copy / "train" / "image",

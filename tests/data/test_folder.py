@@ -17,10 +17,10 @@ from PIL import Image
 from benchmark.config import yaml_file
 from benchmark.config.family import Family
 from benchmark.config.shipped import shipped
-from benchmark.data import folder
-from benchmark.data.matching import EvalRule
-from benchmark.data.source import Places
-from benchmark.data.store import Store
+from benchmark.data.formats.matching import EvalRule
+from benchmark.data.sources import folder
+from benchmark.data.sources.source import DataPaths
+from benchmark.data.store.files import Store
 from benchmark.tasks import VOID
 
 SEQUENCES = shipped("sequences")
@@ -32,7 +32,7 @@ def tabletop(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """The four photographs in their own size, 360 x 640."""
     block = yaml_file.parse(Family, SEQUENCES / "tabletop.yaml").dataset
     config = folder.Config.model_validate(block | {"size": None})
-    return folder.open_store(config, Places(tmp_path_factory.mktemp("cache"), family=SEQUENCES))
+    return folder.open_store(config, DataPaths(tmp_path_factory.mktemp("cache"), family=SEQUENCES))
 
 
 def stored(store: Store, kind: str) -> list[NDArray[Any]]:
@@ -119,7 +119,7 @@ def test_tabletop_normals_agree_with_depth_in_this_frame_and_no_other(tabletop: 
 def test_tabletop_as_shipped_is_half_that_size(tabletop: Store, tmp_path: Path) -> None:
     block = yaml_file.parse(Family, SEQUENCES / "tabletop.yaml").dataset
     half = folder.open_store(folder.Config.model_validate(block),
-                             Places(tmp_path, family=SEQUENCES))
+                             DataPaths(tmp_path, family=SEQUENCES))
     assert half.array("train", "image").shape[-2:] == (180, 320)
     for task in half.tasks:  # nearest: each value left is one of the file's
         for small, full in zip(targets(half, task), targets(tabletop, task), strict=True):
@@ -258,7 +258,7 @@ def test_split_by_share_depends_on_seed_and_names_alone() -> None:
 
 
 def test_root_below_the_data_root(small: Any) -> None:
-    places = Places(small.cache, data_root=small.root.parent, family=small.root)
+    places = DataPaths(small.cache, data_root=small.root.parent, family=small.root)
     assert folder.open_store(small.config(), places).count("train") == 3
 
 
@@ -266,7 +266,7 @@ def test_fingerprint_is_of_the_content_alone(small: Any, tmp_path: Path) -> None
     here = small.open()
     shutil.copytree(small.root, tmp_path / "elsewhere" / "other_name")
     there = folder.open_store(small.config(root=str(tmp_path / "elsewhere" / "other_name")),
-                              Places(tmp_path / "elsewhere" / "cache"))
+                              DataPaths(tmp_path / "elsewhere" / "cache"))
     assert here.fingerprint == there.fingerprint
     assert here.manifest == there.manifest
     assert str(tmp_path) not in (there.folder / "manifest.json").read_text()
@@ -282,5 +282,5 @@ def test_an_edited_file_is_read_again(small: Any) -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, benchmark.data.folder; assert 'torch' not in sys.modules"
+    code = "import sys, benchmark.data.sources.folder; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=SEQUENCES.parent)

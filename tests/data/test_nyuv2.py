@@ -10,14 +10,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from make_nyuv2 import LABELS, TEST, TRAIN, Official, write_official
 from PIL import Image
 
-from benchmark.data import nyuv2
-from benchmark.data.prepared import prepare
-from benchmark.data.source import Places
-from benchmark.data.store import Store
+from benchmark.data.sources import nyuv2
+from benchmark.data.sources.prepared import prepare
+from benchmark.data.sources.source import DataPaths
+from benchmark.data.store.files import Store
 from benchmark.tasks import VOID
+from tests.helpers.make_nyuv2 import LABELS, TEST, TRAIN, Official, write_official
 
 NAMES_13 = ["bed", "books", "ceiling", "chair", "floor", "furniture", "objects", "picture", "sofa",
             "table", "tv", "wall", "window"]
@@ -159,7 +159,7 @@ def test_it_is_found_below_the_data_root_and_by_the_name_of_the_file(
     folder = tmp_path / "nyu_depth_v2"
     write_official(folder, frames=2, train=(1,), test=(0,))
     config = nyuv2.Config(size=(24, 32))
-    found = nyuv2.open_store(config, Places(tmp_path / "cache", data_root=tmp_path))
+    found = nyuv2.open_store(config, DataPaths(tmp_path / "cache", data_root=tmp_path))
     named = prepare(nyuv2, config, folder / "nyu_depth_v2_labeled.mat", tmp_path, workers=1)[0]
     assert found.fingerprint == named.fingerprint
     assert nyuv2.task_names(nyuv2.Config()) == tuple(found.tasks) == (
@@ -167,8 +167,9 @@ def test_it_is_found_below_the_data_root_and_by_the_name_of_the_file(
 
 
 def test_the_module_is_light() -> None:
-    code = ("import sys; import benchmark.data.nyuv2; print(sorted(set(sys.modules) & {'torch', "
-            "'h5py', 'pyarrow', 'scipy', 'matplotlib', 'pandas', 'skimage'}))")
+    code = ("import sys; import benchmark.data.sources.nyuv2; "
+            "print(sorted(set(sys.modules) & {'torch', 'h5py', 'pyarrow', 'scipy', "
+            "'matplotlib', 'pandas', 'skimage'}))")
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                            check=True, cwd=Path(__file__).parents[2])
     assert found.stdout.strip() == "[]"

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_nyuv2 import Mtan, write_hub, write_mtan, write_official
 
-from benchmark.data import nyuv2
-from benchmark.data.prepared import prepare
-from benchmark.data.source import Places
-from benchmark.data.store import Store
+from benchmark.data.sources import nyuv2
+from benchmark.data.sources.prepared import prepare
+from benchmark.data.sources.source import DataPaths
+from benchmark.data.store.files import Store
 from benchmark.errors import DataError, RequestError
 from benchmark.tasks import VOID
+from tests.helpers.make_nyuv2 import Mtan, write_hub, write_mtan, write_official
 
 SIZE = (36, 48)
 Writer = Callable[[Path], dict[str, Mtan]]
@@ -87,7 +87,7 @@ def test_options_of_the_official_layout_are_refused(tmp_path: Path,
 def test_of_two_copies_one_is_chosen(tmp_path: Path) -> None:
     write_official(tmp_path / "nyuv2", frames=2, train=(1,), test=(0,))
     write_mtan(tmp_path / "nyuv2", train=2, val=1)
-    places = Places(tmp_path / "cache", data_root=tmp_path)
+    places = DataPaths(tmp_path / "cache", data_root=tmp_path)
     with pytest.raises(RequestError, match=r"two copies of nyuv2 .*official .*\.mat.* and mtan"):
         nyuv2.open_store(nyuv2.Config(size=SIZE), places)
     for layout, count in (("official", 1), ("mtan", 2)):

@@ -11,11 +11,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from make_nyuv2 import write_mapping, write_official, write_splits
 
-from benchmark.data import nyuv2
-from benchmark.data.prepared import prepare
+from benchmark.data.sources import nyuv2
+from benchmark.data.sources.prepared import prepare
 from benchmark.errors import DataError, LhlbenchError
+from tests.helpers.make_nyuv2 import write_mapping, write_official, write_splits
 
 MAT, SPLITS, MAPPING = "nyu_depth_v2_labeled.mat", "splits.mat", "classMapping40.mat"
 

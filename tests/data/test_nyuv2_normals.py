@@ -9,15 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_nyuv2 import eigen_files, facing, write_folder, write_official, write_tgz, write_zip
 from numpy.typing import NDArray
 
-from benchmark.data import nyuv2
-from benchmark.data.nyuv2.frame import agreement
-from benchmark.data.nyuv2.geometry import RGB_CAMERA, Camera, normals_from_depth
-from benchmark.data.prepared import prepare
-from benchmark.data.store import Store
+from benchmark.data.sources import nyuv2
+from benchmark.data.sources.nyuv2.frame import agreement
+from benchmark.data.sources.nyuv2.geometry import RGB_CAMERA, Camera, normals_from_depth
+from benchmark.data.sources.prepared import prepare
+from benchmark.data.store.files import Store
 from benchmark.errors import DataError
+from tests.helpers.make_nyuv2 import (
+    eigen_files,
+    facing,
+    write_folder,
+    write_official,
+    write_tgz,
+    write_zip,
+)
 
 CAMERA = Camera(60.0, 62.0, 31.0, 20.5)
 SHAPE = (48, 64)

@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_pascal_context import (
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmark.data.sources import pascal_context
+from benchmark.data.sources.prepared import open_prepared, prepare
+from benchmark.data.sources.source import DataPaths
+from benchmark.data.store.files import Store
+from benchmark.tasks import VOID
+from tests.helpers.make_pascal_context import (
     NUMBERS,
     SIZE,
     TASKS,
@@ -26,14 +34,6 @@ from make_pascal_context import (
     write_pascal_mt,
     write_png,
 )
-from numpy.typing import NDArray
-from PIL import Image
-
-from benchmark.data import pascal_context
-from benchmark.data.prepared import open_prepared, prepare
-from benchmark.data.source import Places
-from benchmark.data.store import Store
-from benchmark.tasks import VOID
 
 A, B = TRAIN
 ROOM = (8, 11)
@@ -117,7 +117,7 @@ def test_images_and_names(store: Store, copy: Path) -> None:
 
 def test_found_below_the_data_root(copy: Path, tmp_path: Path) -> None:
     config = pascal_context.Config(size=SIZE)
-    found = open_prepared(pascal_context, config, Places(tmp_path, copy.parent))
+    found = open_prepared(pascal_context, config, DataPaths(tmp_path, copy.parent))
     assert found.manifest.source["layout"] == "pascal_mt"
     np.testing.assert_array_equal(found.values("train", "semseg")[1], pixels("semseg", B))
 
@@ -284,7 +284,7 @@ def test_tasks_without_files_are_not_offered(tmp_path: Path, tasks: tuple[str, .
 
 
 def test_import_is_light() -> None:
-    code = ("import sys, benchmark.data.pascal_context; "
+    code = ("import sys, benchmark.data.sources.pascal_context; "
             "assert not {'torch', 'h5py', 'pyarrow', 'pandas', 'scipy', 'skimage'} "
             "& set(sys.modules)")
     subprocess.run([sys.executable, "-c", code], check=True,

@@ -8,12 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_pascal_context import NUMBERS, TRAIN, VAL, file, pixels, write_context, write_pascal_mt
 from numpy.typing import NDArray
 
-from benchmark.data import pascal_context
-from benchmark.data.prepared import prepare
+from benchmark.data.sources import pascal_context
+from benchmark.data.sources.prepared import prepare
 from benchmark.errors import RequestError
+from tests.helpers.make_pascal_context import (
+    NUMBERS,
+    TRAIN,
+    VAL,
+    file,
+    pixels,
+    write_context,
+    write_pascal_mt,
+)
 
 
 def laplacian(labels: NDArray[Any], row: int, column: int) -> int:

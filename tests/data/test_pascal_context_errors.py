@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_pascal_context import (
+from numpy.typing import NDArray
+from scipy.io import savemat
+
+from benchmark.data.sources import pascal_context
+from benchmark.data.sources.prepared import prepare
+from benchmark.errors import DataError
+from tests.helpers.make_pascal_context import (
     SIZE,
     TRAIN,
     VAL,
@@ -21,12 +27,6 @@ from make_pascal_context import (
     write_pascal_mt,
     write_png,
 )
-from numpy.typing import NDArray
-from scipy.io import savemat
-
-from benchmark.data import pascal_context
-from benchmark.data.prepared import prepare
-from benchmark.errors import DataError
 
 A, B = TRAIN
 TRAIN_LIST, VAL_LIST = "ImageSets/Context/train.txt", "ImageSets/Context/val.txt"

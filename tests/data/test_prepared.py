@@ -13,12 +13,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 
-from benchmark.data import decode, filling, writing
-from benchmark.data.codec import Codec
-from benchmark.data.prepared import PreparedConfig, open_prepared, prepare
-from benchmark.data.reading import Layout, Reading
-from benchmark.data.source import Places
-from benchmark.data.store import Store
+from benchmark.data.formats import decode, filling
+from benchmark.data.formats.reading import Layout, Reading
+from benchmark.data.sources.prepared import PreparedConfig, open_prepared, prepare
+from benchmark.data.sources.source import DataPaths
+from benchmark.data.store import writer as writing
+from benchmark.data.store.codec import Codec
+from benchmark.data.store.files import Store
 from benchmark.errors import DataError, RequestError
 from benchmark.tasks import Task
 
@@ -154,7 +155,7 @@ def test_an_interruption_costs_what_was_not_noted(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         made(tmp_path, raw, workers=1)
     with pytest.raises(DataError, match="toy is not in"):
-        open_prepared(Toy, Toy.Config(), Places(tmp_path))
+        open_prepared(Toy, Toy.Config(), DataPaths(tmp_path))
     before = len(reads(raw))
     monkeypatch.setattr(ToyReading, "read", read)
     store, _ = made(tmp_path, raw, workers=1)
@@ -185,9 +186,9 @@ def interrupt(*_):
 def test_a_kill_leaves_no_store_and_the_next_call_goes_on(tmp_path):
     raw = write(tmp_path / "raw", count=60)
     (raw / "slow").touch()
-    code = (f"import sys; sys.path[:0] = [{str(Path(__file__).parents[2])!r}, "
-            f"{str(Path(__file__).parent)!r}]; from pathlib import Path; "
-            f"import test_prepared as t; t.writing._BETWEEN_FLUSHES = 0.0; "
+    code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+            f"from pathlib import Path; "
+            f"import tests.data.test_prepared as t; t.writing._BETWEEN_FLUSHES = 0.0; "
             f"t.made(Path({str(tmp_path)!r}), Path({str(raw)!r}), workers=1)")
     process = subprocess.Popen([sys.executable, "-c", code],
                                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
@@ -273,7 +274,7 @@ def test_marks_make_another_fingerprint(tmp_path, monkeypatch):
 def test_a_run_finds_what_was_prepared_or_makes_it(tmp_path):
     root, cache = tmp_path / "data", tmp_path / "cache"
     write(root / "Toy")
-    places = Places(cache, root)
+    places = DataPaths(cache, root)
     first = open_prepared(Toy, Toy.Config(), places)  # read where it lies, kept in the cache
     assert first.folder.parent == cache / "made"
     assert open_prepared(Toy, Toy.Config(), places).folder == first.folder
@@ -287,7 +288,7 @@ def test_where_was_looked_is_told(tmp_path):
     (tmp_path / "data").mkdir()
     with pytest.raises(DataError, match=r"toy is not in .*data/prepared/toy_4x6.*data/Toy.* It is "
                                         r"read from metres: metres/0.npy.*--data-root"):
-        open_prepared(Toy, Toy.Config(), Places(tmp_path, tmp_path / "data"))
+        open_prepared(Toy, Toy.Config(), DataPaths(tmp_path, tmp_path / "data"))
     with pytest.raises(DataError, match=r"there is no file or folder .*nowhere"):
         made(tmp_path, tmp_path / "nowhere")
 
@@ -297,7 +298,7 @@ def test_a_store_of_another_version_is_not_used(tmp_path, monkeypatch):
     made(tmp_path, raw)
     monkeypatch.setattr(Toy, "VERSION", 4)
     with pytest.raises(DataError, match=r"is of toy, version 3, this is version 4.*--overwrite"):
-        open_prepared(Toy, Toy.Config(), Places(tmp_path))
+        open_prepared(Toy, Toy.Config(), DataPaths(tmp_path))
     store, new = made(tmp_path, raw, overwrite=True)
     assert new
     assert store.manifest.version == 4

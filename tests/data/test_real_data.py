@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import make_cityscapes
-import make_nyuv2
-import make_pascal_context
-import make_taskonomy
 import pytest
 from PIL import Image
 
 from benchmark.cli.app import invoke
+from tests.helpers import make_cityscapes, make_nyuv2, make_pascal_context, make_taskonomy
 
 QUICK = ["split=shared", *(f"recipe.{each}" for each in (
     "backbone=narrow", "weights=none", "head_channels=8", "head_rates=[1,2]", "epochs=1",

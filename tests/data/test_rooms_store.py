@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.data.rooms import TASKS, Config, open_store
-from benchmark.data.rooms.definitions import CLASSES
-from benchmark.data.source import Places
-from benchmark.data.store import Store
+from benchmark.data.sources.rooms import TASKS, Config, open_store
+from benchmark.data.sources.rooms.definitions import CLASSES
+from benchmark.data.sources.source import DataPaths
+from benchmark.data.store.files import Store
 from benchmark.tasks import VOID
 
 Array = NDArray[np.float64]
@@ -30,7 +30,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def default(cache: Path) -> Store:
     """The default evaluation set, with few training images."""
-    return open_store(Config(train=100), Places(cache))
+    return open_store(Config(train=100), DataPaths(cache))
 
 
 def test_store_has_the_forms_and_ranges_of_its_tasks(default: Store) -> None:
@@ -83,12 +83,12 @@ def test_colour_alone_tells_little_about_the_class(default: Store) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from benchmark.data.rooms import Config, open_store
-from benchmark.data.source import Places
+from benchmark.data.sources.rooms import Config, open_store
+from benchmark.data.sources.source import DataPaths
 assert "torch" not in sys.modules
 print("ready", flush=True)
 config = Config(train=int(sys.argv[2]), eval=4, seed=9)
-print(open_store(config, Places(Path(sys.argv[1]))).fingerprint)
+print(open_store(config, DataPaths(Path(sys.argv[1]))).fingerprint)
 """
 
 
@@ -104,7 +104,7 @@ def test_two_processes_at_once_get_one_store(tmp_path: Path) -> None:
     outputs = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     prints = {out.split()[-1] for out, _ in outputs}
-    alone = open_store(Config(train=40, eval=4, seed=9), Places(tmp_path / "alone"))
+    alone = open_store(Config(train=40, eval=4, seed=9), DataPaths(tmp_path / "alone"))
     assert prints == {alone.fingerprint}
 
 
@@ -119,4 +119,4 @@ def test_a_killed_rendering_leaves_no_store_and_a_later_one_starts_afresh(tmp_pa
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert not list(tmp_path.glob("rooms/[!.]*"))
-    assert open_store(Config(train=8, eval=4, seed=9), Places(tmp_path)).count("train") == 8
+    assert open_store(Config(train=8, eval=4, seed=9), DataPaths(tmp_path)).count("train") == 8

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.data.store import Split, Store
-from benchmark.data.writing import StoreWriter, build
+from benchmark.data.store.files import Split, Store
+from benchmark.data.store.writer import StoreWriter, build
 from benchmark.errors import DataError
 from benchmark.tasks import Task
 
@@ -75,9 +75,9 @@ def test_a_failed_filling_leaves_nothing(tmp_path: Path) -> None:
 def test_two_processes_fill_it_once(tmp_path: Path) -> None:
     here = Path(__file__)
     code = f"""
-import sys, time; sys.path[:0] = [{str(here.parents[2])!r}, {str(here.parent)!r}]
+import sys, time; sys.path.insert(0, {str(here.parents[2])!r})
 from pathlib import Path
-from test_store import fill, make
+from tests.data.test_store import fill, make
 def slow(writer):
     with open({str(tmp_path / 'fillings')!r}, 'a') as file: print(file=file)
     time.sleep(0.3)

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_taskonomy import TASKS, file, pixels, write_official, write_png
 from numpy.typing import NDArray
 
-from benchmark.data import taskonomy
-from benchmark.data.prepared import open_prepared, prepare
-from benchmark.data.source import Places
-from benchmark.data.store import Store
+from benchmark.data.sources import taskonomy
+from benchmark.data.sources.prepared import open_prepared, prepare
+from benchmark.data.sources.source import DataPaths
+from benchmark.data.store.files import Store
 from benchmark.tasks import VOID
+from tests.helpers.make_taskonomy import TASKS, file, pixels, write_official, write_png
 
 SIZE = (6, 8)
 SOME = {"buildings": ("hanson", "ihlen"), "size": SIZE}
@@ -206,7 +206,8 @@ TEST = "ihlen muleshoe uvalda noxapater mcdade"
     ("omnidata", "{task}/taskonomy/{building}"), ("buildings", "{building}/{task}")])
 def test_other_layouts_hold_the_same(store: Store, tmp_path: Path, name: str, form: str) -> None:
     write_official(tmp_path / "Taskonomy", form=form, size=SIZE)
-    other = open_prepared(taskonomy, taskonomy.Config(**SOME), Places(tmp_path / "cache", tmp_path))
+    other = open_prepared(taskonomy, taskonomy.Config(**SOME),
+                          DataPaths(tmp_path / "cache", tmp_path))
     assert other.manifest.source["layout"] == name
     assert other.fingerprint == store.fingerprint
 
@@ -236,7 +237,7 @@ def test_images_short_of_a_label_are_left_out_when_asked(tmp_path: Path) -> None
 
 
 def test_import_is_light() -> None:
-    code = ("import sys, benchmark.data.taskonomy; "
+    code = ("import sys, benchmark.data.sources.taskonomy; "
             "assert not {'torch', 'h5py', 'pyarrow', 'pandas', 'scipy'} & set(sys.modules)")
     subprocess.run([sys.executable, "-c", code], check=True,
                    cwd=Path(__file__).resolve().parents[2])

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_taskonomy import file, write_official, write_png
 from numpy.typing import NDArray
 
-from benchmark.data import taskonomy
-from benchmark.data.prepared import prepare
+from benchmark.data.sources import taskonomy
+from benchmark.data.sources.prepared import prepare
 from benchmark.errors import DataError, RequestError
+from tests.helpers.make_taskonomy import file, write_official, write_png
 
 SOME = {"buildings": ("hanson", "ihlen"), "size": (6, 8)}
 

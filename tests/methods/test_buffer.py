@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from benchmark.buffer import IMAGE, OUTPUT, TARGET, Buffer, Sample, compact
-from benchmark.train import checkpoint
+from benchmark.components.buffer import IMAGE, OUTPUT, TARGET, Buffer, Sample, compact
+from benchmark.engine import checkpoint
 
 KEY = 8
 OFFERS = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 3)), max_size=30,
@@ -26,7 +26,7 @@ def sample(key, task=0, mark=0):
 def filled(budget, offers, quotas=False):
     buffer = Buffer(budget, quotas)
     for mark, (key, task) in enumerate(offers):
-        buffer.offer(f"task{task}", sample(key, task, mark))
+        buffer.add(f"task{task}", sample(key, task, mark))
     return buffer
 
 
@@ -59,7 +59,7 @@ def test_the_smallest_keys_that_fit_are_kept_in_whatever_order_they_come(offers,
 def test_never_over_budget_and_bytes_are_those_of_the_tensors(offers, budget, quotas):
     buffer = Buffer(budget, quotas)
     for key, task in offers:
-        buffer.offer(f"task{task}", sample(key, task))
+        buffer.add(f"task{task}", sample(key, task))
         assert buffer.bytes == checkpoint.tensor_bytes(buffer.state_dict()) <= budget
 
 
@@ -91,7 +91,7 @@ def test_every_offered_sample_is_as_likely_to_be_kept():
     counts = inclusion(rounds, [0] * offered, places * (KEY + 12))
     assert counts.sum() == rounds * places
     share = places / offered
-    # Places are drawn without replacement, which makes the counts vary less than apart.
+    # DataPaths are drawn without replacement, which makes the counts vary less than apart.
     spread = rounds * share * (1 - share) * offered / (offered - 1)
     statistic = ((counts - rounds * share) ** 2).sum() / spread
     assert 0.001 < chi2.sf(statistic, offered - 1) < 0.999
@@ -112,7 +112,7 @@ def test_a_draw_has_different_samples_of_all_tasks_evenly():
     torch.manual_seed(0)
     seen = np.zeros(30)
     for _ in range(600):
-        groups = buffer.draw(7)
+        groups = buffer.sample(7)
         marks = [mark for group in groups for mark in group.parts[IMAGE][:, 0, 0, 0].tolist()]
         assert len(set(marks)) == len(marks) == sum(map(len, groups)) == 7
         assert all(mark % 3 == int(group.task[-1]) for group in groups
@@ -124,7 +124,7 @@ def test_a_draw_has_different_samples_of_all_tasks_evenly():
 
 def test_a_draw_is_all_there_is_when_that_is_less():
     buffer = filled(10**6, [(0.1, 0), (0.2, 2)])
-    assert {group.task: len(group) for group in buffer.draw(8)} == {"task0": 1, "task2": 1}
+    assert {group.task: len(group) for group in buffer.sample(8)} == {"task0": 1, "task2": 1}
 
 
 def test_exemplars_come_as_a_batch_has_them():
@@ -132,9 +132,9 @@ def test_exemplars_come_as_a_batch_has_them():
     maps = compact(torch.tensor([[[0.5, torch.nan], [1.25, 2.0]]]))
     buffer = Buffer(1000)
     image = torch.arange(12, dtype=torch.uint8).view(3, 2, 2)
-    buffer.offer("labels", Sample(0.1, {IMAGE: image, TARGET: labels}))
-    buffer.offer("maps", Sample(0.2, {IMAGE: image, TARGET: maps, OUTPUT: maps}))
-    first, second = sorted(buffer.draw(2), key=lambda group: group.task)
+    buffer.add("labels", Sample(0.1, {IMAGE: image, TARGET: labels}))
+    buffer.add("maps", Sample(0.2, {IMAGE: image, TARGET: maps, OUTPUT: maps}))
+    first, second = sorted(buffer.sample(2), key=lambda group: group.task)
     assert first.targets.dtype == torch.uint8
     assert torch.equal(first.targets[0], labels)
     assert torch.equal(first.images[0], image.float() / 255)
@@ -157,13 +157,13 @@ def test_restored_from_disk_it_goes_on_as_if_nothing_had_happened(quotas, tmp_pa
     assert other.bytes == one.bytes
     for key, task in offers[40:]:
         for buffer in (one, other):
-            buffer.offer(f"task{task}", sample(key, task, mark=7))
+            buffer.add(f"task{task}", sample(key, task, mark=7))
     assert held(one) == held(other)
     assert list(one.samples) == list(other.samples)
     groups = []
     for buffer in (one, other):
         torch.manual_seed(0)
-        groups.append(buffer.draw(4))
+        groups.append(buffer.sample(4))
     for left, right in zip(*groups, strict=True):
         assert left.task == right.task
         assert torch.equal(left.parts[IMAGE], right.parts[IMAGE])

@@ -10,12 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import teacher as teachers
+from benchmark.components import teacher as teachers
+from benchmark.components.ema import RunningAverage
 from benchmark.method import Step
-from benchmark.running_average import RunningAverage
 from methods.pod import embedding, local_pod
-from phases import make_phase, method, shaken, steps, taught, trainer
-from samples import TIGHT, random, tensor
+from tests.helpers.phases import make_phase, method, shaken, steps, taught, trainer
+from tests.helpers.samples import TIGHT, random, tensor
 
 SHAPES = [(2, 3, 8, 8), (1, 2, 9, 13), (2, 1, 4, 5), (1, 3, 3, 2), (1, 2, 1, 1)]
 
@@ -88,7 +88,7 @@ def test_local_pod_knows_neither_size_nor_sign_nor_mirrors_nor_the_order_of_chan
 def test_pod_grows_with_the_square_root_of_the_number_of_tasks(old, cache):
     phase = make_phase(cache, old, ("edge",), "rooms5_s1")
     chosen = method("pod", weight=0, pod_weight=2)
-    chosen.teacher.learn(phase.network)
+    chosen.teacher.capture(phase.network)
     chosen.begin_phase(phase)
     step = steps(phase)[0]
     told = [stage.numpy() for stage in chosen.teacher.stages(step)]

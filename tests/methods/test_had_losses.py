@@ -9,11 +9,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import oracles
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import kind_of
 from methods import had
-from samples import DELTA, TIGHT, K, losses, numeric_gradient, random, tensor
+from tests.helpers import oracles
+from tests.helpers.samples import DELTA, TIGHT, K, losses, numeric_gradient, random, tensor
 
 MEANS = ("geometric", "arithmetic")
 MAPS = hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)

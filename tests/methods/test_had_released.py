@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-import oracles
 from methods import had_released
-from samples import DELTA, K, losses, numeric_gradient, random, tensor
+from tests.helpers import oracles
+from tests.helpers.samples import DELTA, K, losses, numeric_gradient, random, tensor
 
 # The released code -----------------------------------------------------------------------------
 

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import hybrid
 from benchmark.method import Step
 from benchmark.tasks import VOID, Task
-from phases import make_phase, method, steps, taught, trainer
-from samples import TIGHT, numeric_gradient, random, tensor
+from methods import _heteroakd as hybrid
+from tests.helpers.phases import make_phase, method, steps, taught, trainer
+from tests.helpers.samples import TIGHT, numeric_gradient, random, tensor
 
 TASKS = {
     "segmentation": Task(name="a", kind="segmentation", channels=4),

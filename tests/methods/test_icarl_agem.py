@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from stage import Stage, assert_means, outputs, supervised
 from torch.nn import functional as F
 
-from benchmark.buffer import IMAGE
-from benchmark.data.columns import pixels
-from benchmark.method import kinds, own_images
+from benchmark.components.buffer import IMAGE
+from benchmark.data.loading.array_loader import pixels
+from benchmark.method import kinds, phase_batches
 from benchmark.model.network import Network, upsample
 from methods.icarl import herd
-from samples import random, tensor
+from tests.helpers.samples import random, tensor
+from tests.helpers.stage import Stage, assert_means, outputs, supervised
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_icarl_keeps_the_herded_and_truncates_older_tasks(stage):
     at = stage("icarl", budget_mib=0.012).begin().end()
     first = at.method.buffer.samples["semantic"][:]
     features = torch.cat([F.normalize(step.features.mean((2, 3)), dim=1)
-                          for step in own_images(at.phase, 4)]).detach()
-    images = torch.cat([step.images for step in own_images(at.phase, 4)])
+                          for step in phase_batches(at.phase, 4)]).detach()
+    images = torch.cat([step.images for step in phase_batches(at.phase, 4)])
     assert 2 <= len(first) < len(images)
     for kept, place in zip(first, herd(features, len(first)).tolist(), strict=True):
         assert torch.equal(pixels(kept.parts[IMAGE]), images[place])
@@ -91,7 +91,7 @@ def test_icarl_distils_on_batch_and_exemplars_alike(stage):
     own = supervised(other, groups, outputs(other, groups))
     assert_means(terms, "replay", 0.8, groups, own, old)
     images = torch.cat([group.images for group in groups])
-    features = twin.beside(images)
+    features = twin.encode_jointly(images)
     for task, kind in kinds(old):
         far = twin.output(task)
         near = twin.network.heads[task.name].eval()(features)

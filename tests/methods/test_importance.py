@@ -9,7 +9,7 @@ import torch
 from benchmark.method import Step
 from benchmark.model.network import upsample
 from benchmark.tasks.kinds import kind_of
-from phases import IMAGES, make_phase, method, shaken
+from tests.helpers.phases import IMAGES, make_phase, method, shaken
 
 ALONE = ((), ("depth",))
 """Old and new tasks of the phase whose importances are looked at."""

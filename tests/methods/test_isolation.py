@@ -12,18 +12,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.data.blocks import blocks
-from benchmark.data.phase_data import PhaseData
-from benchmark.data.source import Places
-from benchmark.isolation import estimate, layers, norms, statistics
-from benchmark.lifelong import BOUNDARY_FILE
+from benchmark.components.isolation import estimate, layers, norms, statistics
+from benchmark.data.loading.blocks import blocks
+from benchmark.data.loading.phase_data import PhaseData
+from benchmark.data.sources.source import DataPaths
+from benchmark.engine import checkpoint
+from benchmark.engine.callbacks import Stopped
+from benchmark.engine.execute import open_store
+from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.method import Phase, Step
 from benchmark.model.network import Network
-from benchmark.options import Stopped
 from benchmark.registry import find_method
-from benchmark.run import open_store
-from benchmark.train import checkpoint
-from tiny import tiny_plan
+from tests.helpers.tiny import tiny_plan
 
 SMALL = ("recipe.head_channels=8",)
 LAYERS = {
@@ -42,7 +42,7 @@ def phase_of(cache):
 
     def build(number, settings=(), network=None):
         plan = tiny_plan("finetune", settings=[*SMALL, *settings])
-        store = open_store(plan, Places(cache))
+        store = open_store(plan, DataPaths(cache))
         names = plan.config.tasks
         if network is None:
             network = Network(plan.config.recipe, seed=0)

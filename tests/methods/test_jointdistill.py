@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from benchmark import tutor
-from benchmark.data.phase_data import Batch
-from benchmark.joint_distillation import Connector, adapted
+from benchmark.components import train_teacher as tutor
+from benchmark.components.ema import RunningAverage
+from benchmark.components.train_teacher import HeldOutImages, train_teacher
+from benchmark.data.loading.phase_data import Batch
+from benchmark.engine import checkpoint
 from benchmark.method import Step
 from benchmark.model.network import upsample
-from benchmark.running_average import RunningAverage
 from benchmark.tasks.kinds import kind_of
-from benchmark.train import checkpoint
-from benchmark.tutor import HeldOut, trained
-from phases import IMAGES, make_phase, method, shaken, steps, taught, trainer
-from samples import random, tensor
+from methods._jointdistill import Connector, adapted
+from tests.helpers.phases import IMAGES, make_phase, method, shaken, steps, taught, trainer
+from tests.helpers.samples import random, tensor
 
 SCORES = st.lists(st.floats(0.05, 1.5), min_size=1, max_size=6)
 
@@ -90,22 +90,22 @@ def test_connector_is_two_convolutions_norm_relu_and_heads(cache):
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.99])
 def test_held_out_are_the_last_images_of_a_block(share, cache):
-    held = HeldOut(make_phase(cache), share)
+    held = HeldOutImages(make_phase(cache), share)
     count = min(math.ceil(share * IMAGES), IMAGES - 1)
     assert held.mask.tolist() == [False] * (IMAGES - count) + [True] * count
 
 
 def test_held_out_are_the_last_of_every_block_of_a_bound_and_not_too_many(cache, monkeypatch):
     phase = make_phase(cache, (), ("semantic", "depth"))
-    assert HeldOut(phase, 0.3).mask.nonzero().flatten().tolist() == [2, 3, 6, 7]
+    assert HeldOutImages(phase, 0.3).mask.nonzero().flatten().tolist() == [2, 3, 6, 7]
     monkeypatch.setattr(tutor, "MOST_HELD_OUT", 2)
-    assert HeldOut(phase, 0.3).mask.nonzero().flatten().tolist() == [3, 7]
+    assert HeldOutImages(phase, 0.3).mask.nonzero().flatten().tolist() == [3, 7]
 
 
 def test_held_out_labels_are_nowhere_in_the_losses(cache):
     every = ("semantic", "depth", "normal", "edge")
     phase = make_phase(cache, (), every, "rooms5_s1")
-    held = HeldOut(phase, 0.3)
+    held = HeldOutImages(phase, 0.3)
     (batch,) = phase.data.plain(IMAGES)
     labels = held.labels(batch, phase.tasks)
     for task in phase.tasks:
@@ -131,7 +131,7 @@ def test_a_teacher_depends_on_phase_and_seed_alone_and_learns(cache):
     found = []
     for epochs in (3, 3, 1):
         torch.rand(3)  # whatever was drawn before
-        found.append(trained(phase, phase.tasks, epochs).weights)
+        found.append(train_teacher(phase, phase.tasks, epochs).weights)
     assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
     assert not torch.equal(found[0]["heads.normal.4.weight"], found[2]["heads.normal.4.weight"])
     assert not any(name.startswith(("heads.semantic", "heads.depth")) for name in found[0])
@@ -241,7 +241,7 @@ def test_trajectory_advances_only_when_the_score_improves(cache, monkeypatch):
 def test_scoring_takes_no_gradient_from_the_step_that_follows(precision, cache):
     chosen = method("jointdistill", teacher_epochs=1)
     phase = make_phase(cache, settings=[f"recipe.precision={precision}"])
-    chosen.past.learn(phase.network)
+    chosen.past.capture(phase.network)
     chosen.reached = {"semantic": 1.0, "depth": 1.0}
     train = trainer(chosen, phase, precision)
     train._step(steps(phase)[0])  # the first of an epoch

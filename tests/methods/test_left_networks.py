@@ -6,13 +6,13 @@ import contextlib
 
 import pytest
 
-from benchmark.data.source import Places
-from benchmark.lifelong import BOUNDARY_FILE
+from benchmark.data.sources.source import DataPaths
+from benchmark.engine import checkpoint
+from benchmark.engine.callbacks import Stopped
+from benchmark.engine.execute import open_store
+from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.model.network import Network
-from benchmark.options import Stopped
-from benchmark.run import open_store
-from benchmark.train import checkpoint
-from tiny import tiny_plan
+from tests.helpers.tiny import tiny_plan
 
 METHODS = ("lora", "modulators", "bn_per_task", "averaging", "emr", "separate")
 SMALL = ("recipe.head_channels=8", "recipe.epochs=1", "dataset.height=32", "dataset.train=12")
@@ -43,7 +43,7 @@ def single_networks(names, backbones, cache):
     for name, backbone in zip(names, backbones, strict=True):
         plan = tiny_plan("finetune", settings=[*SMALL, f"recipe.backbone={backbone}"])
         network = Network(plan.config.recipe, seed=0)
-        network.add_head(open_store(plan, Places(cache)).tasks[name])
+        network.add_head(open_store(plan, DataPaths(cache)).tasks[name])
         found.append(sum(value.numel() for value in network.parameters()))
     return found
 

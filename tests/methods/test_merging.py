@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
 
-from benchmark.data.blocks import blocks
-from benchmark.data.phase_data import PhaseData
-from benchmark.data.source import Places
-from benchmark.isolation import estimate, statistics
-from benchmark.lifelong import BOUNDARY_FILE
-from benchmark.merging import flat, merge, pack, shares, unflat, unpack
+from benchmark.components.isolation import estimate, statistics
+from benchmark.data.loading.blocks import blocks
+from benchmark.data.loading.phase_data import PhaseData
+from benchmark.data.sources.source import DataPaths
+from benchmark.engine import checkpoint
+from benchmark.engine.callbacks import Stopped
+from benchmark.engine.execute import open_store
+from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.method import Phase
 from benchmark.model.network import Network
-from benchmark.options import Stopped
 from benchmark.registry import find_method
-from benchmark.run import open_store
-from benchmark.train import checkpoint
-from tiny import tiny_plan
+from methods._emr import flat, merge, pack, shares, unflat, unpack
+from tests.helpers.tiny import tiny_plan
 
 SMALL = ("recipe.head_channels=8",)
 SIZES = (1, 2, 3)
@@ -189,7 +189,7 @@ def phases(cache):
 
     def walk(method):
         plan = tiny_plan("averaging", settings=SMALL)
-        store, recipe = open_store(plan, Places(cache)), plan.config.recipe
+        store, recipe = open_store(plan, DataPaths(cache)), plan.config.recipe
         network = Network(recipe, seed=0)
         for number, block in enumerate(blocks(plan.config.tasks, 24, "disjoint", "lifelong"), 1):
             (name,) = block.tasks

@@ -12,19 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from benchmark.data.blocks import blocks
-from benchmark.data.phase_data import PhaseData
-from benchmark.data.source import Places
-from benchmark.environment import make_fabric
+from benchmark.components.projection import grams, grown, inside, layer_inputs
+from benchmark.data.loading.blocks import blocks
+from benchmark.data.loading.phase_data import PhaseData
+from benchmark.data.sources.source import DataPaths
+from benchmark.engine import checkpoint
+from benchmark.engine.environment import make_fabric
+from benchmark.engine.execute import open_store
+from benchmark.engine.plan import make_plan
+from benchmark.engine.trainer import PhaseTrainer
 from benchmark.method import Phase
 from benchmark.model.network import Network
-from benchmark.plan import make_plan
-from benchmark.projection import grams, grown, inside, layer_inputs
 from benchmark.registry import find_method
-from benchmark.run import open_store
-from benchmark.train import checkpoint
-from benchmark.train.phase import PhaseTrainer
-from tiny import TINY
+from tests.helpers.tiny import TINY
 
 ALL = 10**9
 METHODS = ("gpm", "sgp")
@@ -115,7 +115,7 @@ def end_phase(monkeypatch):
 
     def end(learner, number, rows):
         gram = torch.stack([torch.as_tensor(x @ x.T) for x in rows])
-        monkeypatch.setattr("benchmark.projection.grams", lambda *_: {"weight": gram})
+        monkeypatch.setattr("benchmark.components.projection.grams", lambda *_: {"weight": gram})
         learner.end_phase(SimpleNamespace(number=number))
         return learner.bases["weight"], learner.factors["weight"]
 
@@ -195,7 +195,7 @@ def second_phase(cache):
     def make(backbone="narrow", options=()):
         plan = make_plan("finetune", "rooms_s1", 0, [*TINY, f"recipe.backbone={backbone}",
                                                      "recipe.weight_decay=0.1", *options], ())
-        store, recipe = open_store(plan, Places(cache)), plan.config.recipe
+        store, recipe = open_store(plan, DataPaths(cache)), plan.config.recipe
         network = Network(recipe, seed=0)
         for task in plan.config.tasks[:2]:
             network.add_head(store.tasks[task])
@@ -293,7 +293,7 @@ def test_nothing_is_held_on_a_new_backbone(second_phase):
     learner = method("gpm")
     learner.end_phase(phase)
     assert checkpoint.tensor_bytes(learner.state_dict()) > 0
-    learner.leave_network(phase.network)
+    learner.before_backbone_change(phase.network)
     assert checkpoint.tensor_bytes(learner.state_dict()) == 0
     learner.begin_phase(phase)
     free = {"backbone.body.0.weight", "backbone.body.1.weight", "backbone.body.1.running_mean"}

@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from stage import CROP, Stage, assert_means, outputs, supervised
 
-from benchmark.buffer import IMAGE, OUTPUT, TARGET, Exemplars
-from benchmark.data.columns import pixels
-from benchmark.lifelong import BOUNDARY_FILE
+from benchmark.components.buffer import IMAGE, OUTPUT, TARGET, Exemplars
+from benchmark.data.loading.array_loader import pixels
+from benchmark.engine import checkpoint
+from benchmark.engine.callbacks import Stopped
+from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.model.network import Network
-from benchmark.options import Stopped
 from benchmark.registry import find_method
-from benchmark.train import checkpoint
-from samples import random, tensor
+from tests.helpers.samples import random, tensor
+from tests.helpers.stage import CROP, Stage, assert_means, outputs, supervised
 
 METHODS = ("er", "der", "derpp", "icarl", "agem")
 
@@ -87,7 +87,7 @@ def test_without_budget_or_strength_nothing_is_kept_or_drawn(method, without, st
     off = {"budget_mib": 0.0} if without == "budget" else find_method(method).zero
     at = stage(method, **{**off, **({"weight": 0.0} if method == "icarl" else {})}).at(3)
     state = torch.get_rng_state()
-    assert at.method.draw() == []
+    assert at.method.sample() == []
     assert torch.equal(torch.get_rng_state(), state)
     assert at.method.loss(at.step()).keys() == {"normal/new"}
     assert at.method.exemplars() == (0, 0)
@@ -181,14 +181,14 @@ def test_batch_and_exemplars_share_their_batch_norm(stage):
     at = stage("er").at(2)
     others = torch.rand(3, 3, *at.step().images.shape[-2:])
     step, twin = at.step(), at.twin()
-    beside = step.beside(others)
+    joint = step.encode_jointly(others)
     whole = twin.network.encode(torch.cat([step.images, others]))
-    torch.testing.assert_close(torch.cat([step.features, beside]), whole)
+    torch.testing.assert_close(torch.cat([step.features, joint]), whole)
     for name, value in step.network.backbone.state_dict().items():
         torch.testing.assert_close(value, twin.network.backbone.state_dict()[name])
     late = at.step()
     alone = late.features
-    assert late.beside(others).shape == beside.shape
+    assert late.encode_jointly(others).shape == joint.shape
     assert late.features is alone
 
 

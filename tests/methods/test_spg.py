@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from benchmark.data.blocks import blocks
-from benchmark.data.phase_data import PhaseData
-from benchmark.data.source import Places
-from benchmark.environment import make_fabric
+from benchmark.data.loading.blocks import blocks
+from benchmark.data.loading.phase_data import PhaseData
+from benchmark.data.sources.source import DataPaths
+from benchmark.engine import checkpoint
+from benchmark.engine.environment import make_fabric
+from benchmark.engine.execute import open_store
+from benchmark.engine.plan import make_plan
+from benchmark.engine.trainer import PhaseTrainer
 from benchmark.method import Phase, Step
 from benchmark.model.network import Network
-from benchmark.plan import make_plan
 from benchmark.registry import find_method
-from benchmark.run import open_store
-from benchmark.train import checkpoint
-from benchmark.train.phase import PhaseTrainer
 from methods.spg import importance
-from tiny import TINY
+from tests.helpers.tiny import TINY
 
 
 def spg(**options):
@@ -37,7 +37,7 @@ def stage(cache):
 
     def make(number, options=("recipe.schedule=constant", "dataset.train=20")):
         plan = make_plan("finetune", "rooms5_s1", 0, [*TINY, *options], ())
-        store, recipe = open_store(plan, Places(cache)), plan.config.recipe
+        store, recipe = open_store(plan, DataPaths(cache)), plan.config.recipe
         network = Network(recipe, seed=0)
         for name in plan.config.tasks[:number]:
             network.add_head(store.tasks[name])
@@ -145,7 +145,7 @@ def test_heads_that_learnt_on_another_backbone_do_not_count(stage):
     fresh, left = spg(), spg()
     fresh.end_phase(phase)
     left.load_state_dict(state(phase, torch.ones_like, ["semantic"]))
-    left.leave_network(phase.network)
+    left.before_backbone_change(phase.network)
     assert checkpoint.tensor_bytes(left.state_dict()) == 0
     left.end_phase(phase)
     assert left.state_dict()["heads"] == fresh.state_dict()["heads"]

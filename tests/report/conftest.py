@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.metrics import metrics_of
 from benchmark.record import Record
-from benchmark.report.records import Collection, Found
+from benchmark.report.runs.collection import Collection, StoredRun
 from benchmark.tasks import Task
+from benchmark.tasks.lookup import metrics_of
 
 TASKS = {
     "semantic": Task(name="semantic", kind="segmentation", channels=13),
@@ -34,14 +34,14 @@ class Maker:
     """Writes records below a folder and collects them as a reader would find them."""
 
     folder: Path
-    made: list[Found] = field(default_factory=list)
+    made: list[StoredRun] = field(default_factory=list)
 
     def run(self, method: str = "finetune", seed: int = 0, sequence: str = "rooms_s1",
             tasks: tuple[str, ...] = ("semantic", "depth", "normals"),
             method_config: dict[str, Any] | None = None, failed: str = "",
             fingerprint: str = "f" * 64, matrix: dict[str, Any] | None = None,
             plug_in: str | None = None, command: str = "", about: str = "",
-            **recipe: Any) -> Found:
+            **recipe: Any) -> StoredRun:
         config = {"weight": 1.0} if method_config is None else method_config
         extra = "".join(f"-{key}{value}" for key, value in {**config, **recipe}.items())
         run_id = re.sub(r"[^A-Za-z0-9_.-]", "_",
@@ -71,7 +71,7 @@ class Maker:
         record = Record.model_validate(content)
         folder = self.folder / run_id
         record.save(folder)
-        found = Found(record, folder)
+        found = StoredRun(record, folder)
         self.made.append(found)
         return found
 

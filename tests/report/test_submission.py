@@ -13,8 +13,8 @@ from benchmark.cli import submitting
 from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.record import load, load_statistics
-from benchmark.report.submission import portable_words
-from benchmark.report.validation import problems
+from benchmark.report.submission.pack import portable_words
+from benchmark.report.submission.validation import problems
 
 UNTUNED = [folder for folder in sorted((shipped("results/published") / "rooms_s1").iterdir())
            if load(folder).config["recipe"]["lr"] == 0.003]

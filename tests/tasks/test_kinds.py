@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from benchmark.metrics import metrics_of, values_of
 from benchmark.tasks import VOID, Task
 from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.lookup import metrics_of, values_of
 
 TASKS = {
     "segmentation": Task(name="semantic", kind="segmentation", channels=5),

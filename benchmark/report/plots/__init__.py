@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmark.errors import RequestError, unknown
-from benchmark.report.grid import BASELINES
-from benchmark.report.records import Collection, Found
+from benchmark.report.runs.collection import Collection, StoredRun
+from benchmark.report.runs.grid import BASELINES
 
 PLOTS = {
     "forgetting": "benchmark.report.plots.forgetting",
@@ -66,7 +66,7 @@ def _only(collection: Collection, methods: Sequence[str]) -> Collection:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise unknown("method with runs", pattern, names)
 
-    def kept(found: Found) -> bool:
+    def kept(found: StoredRun) -> bool:
         method = found.record.method
         return (method.kind == "bound" or method.name in BASELINES
                 or any(fnmatchcase(method.name, pattern) for pattern in methods))

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from benchmark.report.grid import At, Grid
-from benchmark.report.lines import Line
 from benchmark.report.plots.drawing import text_inches
 from benchmark.report.plots.means import REFERENCE, Mean, best_first, by_what, name_of
-from benchmark.report.style import (
+from benchmark.report.plots.style import (
     COLOURS,
     FAINT,
     GREY,
@@ -21,6 +19,8 @@ from benchmark.report.style import (
     looks,
     spread,
 )
+from benchmark.report.runs.grid import Grid, RunKey
+from benchmark.report.runs.lines import MethodRuns
 
 MANY, SHOWN = 12, len(COLOURS)
 """Of more than `MANY` methods `SHOWN` are coloured and named; the others stay grey lines."""
@@ -59,7 +59,7 @@ def told(grid: Grid) -> str:
             if others else "")
 
 
-def curves_of(grid: Grid, points: Callable[[Line[At]], Points]) -> list[Curve]:
+def curves_of(grid: Grid, points: Callable[[MethodRuns[RunKey]], Points]) -> list[Curve]:
     """A curve for each method of a grid that has runs."""
     return [Curve(line.label, name_of(grid, line), line.bound, points(line))
             for line in grid.lines if line.runs]

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmark.report.grid import At, Grid, grids_of
-from benchmark.report.lines import Line
 from benchmark.report.plots.curves import (
     Points,
     coloured,
@@ -20,8 +18,10 @@ from benchmark.report.plots.curves import (
 )
 from benchmark.report.plots.drawing import Sheet, write
 from benchmark.report.plots.means import REFERENCE, mean_score, over_runs, title_of, undefined
-from benchmark.report.records import Collection
-from benchmark.report.style import GREY
+from benchmark.report.plots.style import GREY
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid, RunKey, grids_of
+from benchmark.report.runs.lines import MethodRuns
 from benchmark.scores import delta_curve
 
 WIDTH, LEAST_HEIGHT = 3.6, 2.6
@@ -41,7 +41,7 @@ def figure(grid: Grid, baseline: str = REFERENCE) -> Figure:
     """One panel. Raises `RequestError` when there is no run of the baseline."""
     reference = grid.matrices(grid.baseline(baseline))
 
-    def points(line: Line[At]) -> Points:
+    def points(line: MethodRuns[RunKey]) -> Points:
         scores = {at: delta_curve(matrix, reference[at])
                   for at, matrix in grid.matrices(line).items() if at in reference}
         means = {phase: mean_score({at: curve[phase - 1] for at, curve in scores.items()})

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from benchmark.errors import RequestError
 from benchmark.files import write_atomically
-from benchmark.report.grid import Grid
 from benchmark.report.plots.means import title_of
-from benchmark.report.style import SETTINGS, TEXT_SIZE, TITLE_SIZE
+from benchmark.report.plots.style import SETTINGS, TEXT_SIZE, TITLE_SIZE
+from benchmark.report.runs.grid import Grid
 
 MARGIN = 0.12
 """Inches left free around a figure's text."""

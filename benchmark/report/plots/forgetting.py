@@ -9,9 +9,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmark.report.grid import At, Grid
-from benchmark.report.lines import Line
-from benchmark.report.names import metric_heading
 from benchmark.report.plots.curves import (
     Points,
     coloured,
@@ -23,7 +20,10 @@ from benchmark.report.plots.curves import (
 )
 from benchmark.report.plots.drawing import Sheet, write
 from benchmark.report.plots.means import by_sequence, mean_of, over_runs, title_of
-from benchmark.report.records import Collection
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid, RunKey
+from benchmark.report.runs.lines import MethodRuns
+from benchmark.report.tables.names import metric_heading
 
 WIDTH, LEAST_HEIGHT = 2.3, 1.75
 """Size of a panel's axes in inches; panels of many methods are higher, to fit their names."""
@@ -59,7 +59,7 @@ def figure(grid: Grid) -> Figure:
     return sheet.figure
 
 
-def _points(task: str, metric: str, line: Line[At]) -> Points:
+def _points(task: str, metric: str, line: MethodRuns[RunKey]) -> Points:
     """The mean wherever some run has a value."""
     rows = {at: found.record.matrix[task][metric] for at, found in line.runs.items()}
     means = {phase: mean_of({at: value for at, row in rows.items()

@@ -20,18 +20,18 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from benchmark.components.salience import salient_pixels, sobel
 from benchmark.errors import RequestError
-from benchmark.pictures import Pixels, coloured
-from benchmark.report.grid import Grid
 from benchmark.report.plots.drawing import write
 from benchmark.report.plots.keys import key_of
 from benchmark.report.plots.means import title_of
 from benchmark.report.plots.panels import Block, sheet
 from benchmark.report.plots.previewed import Shown, previewed
-from benchmark.report.records import Collection
-from benchmark.report.style import COLOURS
-from benchmark.salience import salient_pixels, sobel
+from benchmark.report.plots.style import COLOURS
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid
 from benchmark.tasks import Task
+from benchmark.tasks.appearance import Pixels, coloured
 from benchmark.tasks.kinds import kind_of
 
 ROWS = 2

@@ -19,17 +19,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from benchmark.errors import RequestError
-from benchmark.metrics import check
-from benchmark.metrics.binary import THRESHOLDS
 from benchmark.record import STATISTICS_FILE, Statistics, load_statistics
-from benchmark.report.grid import Grid
 from benchmark.report.plots.drawing import Sheet, text_inches, write
 from benchmark.report.plots.means import title_of
 from benchmark.report.plots.previewed import Shown, previewed, who
-from benchmark.report.records import Collection
-from benchmark.report.style import COLOURS
+from benchmark.report.plots.style import COLOURS
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid
 from benchmark.tasks import Task
+from benchmark.tasks.binary.metrics import THRESHOLDS
 from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.lookup import check
 
 _HIGH, _LEFT, _HEAD = 1.1, 0.5, 0.55
 """Inches of a panel's axes, of what stands left of them and above."""

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from benchmark.pictures import coloured, palette, value_range
 from benchmark.report.plots.drawing import Sheet, text_inches
 from benchmark.tasks import Task
+from benchmark.tasks.appearance import coloured, palette, value_range
 
 ROW = 0.17
 """Inches of a line of a key."""

@@ -17,9 +17,6 @@ from matplotlib.patches import Rectangle
 
 from benchmark.errors import RequestError
 from benchmark.record import MetricInfo
-from benchmark.report.grid import At, Grid
-from benchmark.report.lines import Line
-from benchmark.report.names import metric_heading
 from benchmark.report.plots.drawing import Sheet, text_inches, write
 from benchmark.report.plots.means import (
     best_first,
@@ -29,8 +26,11 @@ from benchmark.report.plots.means import (
     name_of,
     title_of,
 )
-from benchmark.report.records import Collection
-from benchmark.report.style import DIVERGING, FAINT, PANEL_TITLE_SIZE, TEXT_SIZE
+from benchmark.report.plots.style import DIVERGING, FAINT, PANEL_TITLE_SIZE, TEXT_SIZE
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid, RunKey
+from benchmark.report.runs.lines import MethodRuns
+from benchmark.report.tables.names import metric_heading
 from benchmark.scores import EPS
 
 CELL_WIDTH, CELL_HEIGHT = 0.5, 0.27
@@ -98,14 +98,15 @@ def figure(grid: Grid) -> Figure:
     return sheet.figure
 
 
-def cells(line: Line[At]) -> list[list[Cell | None]]:
+def cells(line: MethodRuns[RunKey]) -> list[list[Cell | None]]:
     """Task, phase -> cell of the primary metric, mean over seeds; None where not measured."""
     tasks = line.record.tasks
     return [[_cell(line, task.name, metric, learnt, phase) for phase in range(len(tasks))]
             for learnt, task in enumerate(tasks) for metric in task.metrics if metric.primary]
 
 
-def _cell(line: Line[At], task: str, metric: MetricInfo, learnt: int, phase: int) -> Cell | None:
+def _cell(line: MethodRuns[RunKey], task: str, metric: MetricInfo, learnt: int,
+          phase: int) -> Cell | None:
     rows = {at: found.record.matrix[task][metric.name] for at, found in line.runs.items()}
     pairs = {at: (row[learnt], row[phase]) for at, row in rows.items()}
     now = mean_of({at: value for at, (_, value) in pairs.items() if value is not None})

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import inf
 
 from benchmark.errors import RequestError
-from benchmark.report.grid import BASELINES, At, Grid, family_of, grids_of, order_number
-from benchmark.report.groups import matching
-from benchmark.report.lines import Line
-from benchmark.report.records import Collection
-from benchmark.report.settings import written
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import BASELINES, Grid, RunKey, family_of, grids_of, order_number
+from benchmark.report.runs.groups import matching
+from benchmark.report.runs.lines import MethodRuns
+from benchmark.report.runs.settings import written
 from benchmark.scores import Score
 from benchmark.statistics import interval, mean_of_means, strata
 
@@ -31,7 +31,7 @@ class Mean:
     high: float
 
 
-def mean_of(values: Mapping[At, float]) -> Mean | None:
+def mean_of(values: Mapping[RunKey, float]) -> Mean | None:
     """The mean of values by (sequence, seed); None without any."""
     if not values:
         return None
@@ -40,7 +40,7 @@ def mean_of(values: Mapping[At, float]) -> Mean | None:
     return Mean(value, found.low if found else value, found.high if found else value)
 
 
-def mean_score(scores: Mapping[At, Score]) -> Mean | None:
+def mean_score(scores: Mapping[RunKey, Score]) -> Mean | None:
     """`mean_of` scores; None as soon as one is undefined, since a mean hides no run."""
     known = {at: score.value for at, score in scores.items() if score.value is not None}
     return mean_of(known) if len(known) == len(scores) else None
@@ -101,7 +101,7 @@ def title_of(grid: Grid) -> str:
     return grid.sequences[0] + variant
 
 
-def name_of(grid: Grid, line: Line[At]) -> str:
+def name_of(grid: Grid, line: MethodRuns[RunKey]) -> str:
     """The label of a line, with the number of its runs when some are missing."""
     if not grid.missing(line):
         return line.label

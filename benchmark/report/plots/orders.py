@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.errors import RequestError
-from benchmark.report.grid import Grid, grids_of, order_number
 from benchmark.report.plots.drawing import Sheet, write
 from benchmark.report.plots.means import REFERENCE, best_first, name_of, title_of, undefined
 from benchmark.report.plots.rows import ROW, names_width, rows
-from benchmark.report.records import Collection
-from benchmark.report.style import FAINT, GREY, Look, looks
+from benchmark.report.plots.style import FAINT, GREY, Look, looks
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid, grids_of, order_number
 from benchmark.statistics import mean_of_means, strata
 
 WIDTH = 5.0

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from benchmark.pictures import Pixels
 from benchmark.report.plots.drawing import Sheet, text_inches
 from benchmark.report.plots.keys import ROW, Key, inches, picture
+from benchmark.tasks.appearance import Pixels
 
 WIDTH, GAP = 1.2, 0.06
 """Inches of a picture and between two of them."""

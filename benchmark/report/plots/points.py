@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox, BboxBase
 
-from benchmark.report.grid import Grid
 from benchmark.report.plots.means import REFERENCE, Mean, best_first, name_of
-from benchmark.report.style import GREY, REFERENCE_LOOK, Look, looks
+from benchmark.report.plots.style import GREY, REFERENCE_LOOK, Look, looks
+from benchmark.report.runs.grid import Grid
 
 BOUND_LOOK = Look(GREY, "s", "--")
 DISTANCES = (7, 13, 20, 28, 38, 50, 64)

@@ -10,15 +10,15 @@ from typing import Any
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmark.pictures import coloured
-from benchmark.report.grid import Grid
 from benchmark.report.plots.drawing import write
 from benchmark.report.plots.keys import key_of
 from benchmark.report.plots.means import title_of
 from benchmark.report.plots.panels import Block, sheet
 from benchmark.report.plots.previewed import Shown, previewed, who
-from benchmark.report.records import Collection
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid
 from benchmark.tasks import Task
+from benchmark.tasks.appearance import coloured
 
 ROWS = 2
 """Images of each task."""

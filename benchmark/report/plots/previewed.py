@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.engine.previews import PREVIEWS_FILE, Previews, load
 from benchmark.errors import RequestError
-from benchmark.previews import PREVIEWS_FILE, Previews, load
 from benchmark.record import Record
-from benchmark.report.grid import At, Grid
-from benchmark.report.lines import Line
-from benchmark.report.names import METRIC_NAMES
 from benchmark.report.plots.drawing import NotDrawn
 from benchmark.report.plots.means import REFERENCE, best_first, by_sequence, title_of
-from benchmark.report.records import Collection
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid, RunKey
+from benchmark.report.runs.lines import MethodRuns
+from benchmark.report.tables.names import METRIC_NAMES
 from benchmark.tasks import Task
 
 MOST = 8
@@ -88,7 +88,7 @@ def _shown(grid: Grid) -> list[Shown]:
     return [runs[label] for label in best] + [run for run in runs.values() if run.bound]
 
 
-def _of(line: Line[At]) -> Shown | None:
+def _of(line: MethodRuns[RunKey]) -> Shown | None:
     for _, found in sorted(line.runs.items(), key=lambda item: item[0][1]):
         if (found.folder / PREVIEWS_FILE).exists():
             previews = load(found.folder)

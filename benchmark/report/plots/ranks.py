@@ -11,17 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.errors import RequestError
-from benchmark.report.grid import At, Grid, grids_of
 from benchmark.report.plots.drawing import Sheet, text_inches, write
 from benchmark.report.plots.means import REFERENCE, Mean, mean_of, title_of
 from benchmark.report.plots.rows import ROW, dot, names_width, rows
-from benchmark.report.records import Collection
-from benchmark.report.style import COLOURS
+from benchmark.report.plots.style import COLOURS
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid, RunKey, grids_of
 from benchmark.statistics import ALPHA, Friedman, friedman
 
 WIDTH = 4.2
 
-Gains = dict[str, dict[At, float]]
+Gains = dict[str, dict[RunKey, float]]
 """Label -> Delta of each run."""
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmark.errors import RequestError
-from benchmark.report.grid import At, Grid, grids_of
-from benchmark.report.lines import Line
 from benchmark.report.plots.drawing import Sheet, text_inches, write
 from benchmark.report.plots.means import (
     Mean,
@@ -21,8 +19,10 @@ from benchmark.report.plots.means import (
     title_of,
 )
 from benchmark.report.plots.rows import ROW, dot, names_width, rows
-from benchmark.report.records import Collection
-from benchmark.report.style import COLOURS, GREY, PANEL_TITLE_SIZE
+from benchmark.report.plots.style import COLOURS, GREY, PANEL_TITLE_SIZE
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid, RunKey, grids_of
+from benchmark.report.runs.lines import MethodRuns
 from benchmark.scores import Score, mean, task_deltas
 
 WIDTH, COLUMNS = 2.4, 4
@@ -74,13 +74,13 @@ def figure(grid: Grid) -> Figure:
     return sheet.figure
 
 
-def gains_by_task(grid: Grid, line: Line[At]) -> dict[str, Mean]:
+def gains_by_task(grid: Grid, line: MethodRuns[RunKey]) -> dict[str, Mean]:
     """Final gain over separate models by task, then over all tasks; undefined ones left out.
 
     Raises `RequestError` when there is no run of separate.
     """
     reference = grid.matrices(grid.baseline("separate"))
-    scores: dict[str, dict[At, Score]] = {}
+    scores: dict[str, dict[RunKey, Score]] = {}
     for at, matrix in grid.matrices(line).items():
         if at in reference:
             gains = task_deltas(matrix, reference[at])

@@ -9,12 +9,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmark.errors import RequestError
-from benchmark.report.grid import Grid, grids_of
 from benchmark.report.plots.drawing import Sheet, write
 from benchmark.report.plots.means import REFERENCE, Mean, mean_score, over_runs, title_of
 from benchmark.report.plots.points import height_of, name, points_of, scatter
-from benchmark.report.records import Collection
-from benchmark.report.style import GREY
+from benchmark.report.plots.style import GREY
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.grid import Grid, grids_of
 from benchmark.scores import Matrix, Score, learning_transfer, mean, relative_forgetting
 
 WIDTH, HEIGHT = 5.2, 3.9

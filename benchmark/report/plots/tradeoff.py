@@ -10,8 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from benchmark.report.costs import costs
-from benchmark.report.grid import Grid, grids_of
 from benchmark.report.plots.drawing import Sheet, write
 from benchmark.report.plots.means import (
     REFERENCE,
@@ -23,8 +21,10 @@ from benchmark.report.plots.means import (
     title_of,
 )
 from benchmark.report.plots.points import Point, height_of, name, points_of, scatter
-from benchmark.report.records import Collection
-from benchmark.report.style import FAINT, GREY
+from benchmark.report.plots.style import FAINT, GREY
+from benchmark.report.runs.collection import Collection
+from benchmark.report.runs.costs import costs
+from benchmark.report.runs.grid import Grid, grids_of
 
 WIDTH, HEIGHT = 4.4, 3.9
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.record import Record
-from benchmark.report.settings import flatten, value_text
+from benchmark.report.runs.settings import flatten, value_text
 
 
 @dataclass(frozen=True)

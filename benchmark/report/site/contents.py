@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.report.records import Found
-from benchmark.report.settings import written
+from benchmark.report.runs.collection import StoredRun
+from benchmark.report.runs.settings import written
 from benchmark.report.site import run_page
 from benchmark.report.site.about import about
-from benchmark.report.site.board import Board, Scored
+from benchmark.report.site.captions import caption
+from benchmark.report.site.leaderboard import Board, Scored
 from benchmark.report.site.method_page import section
 from benchmark.report.site.run_page import Place
 from benchmark.report.site.slugs import slug
-from benchmark.report.site.wording import caption
 from benchmark.scores import Matrix
 
 Content = dict[str, Any]
@@ -48,14 +48,14 @@ def of_board(board: Board, boards: Mapping[str, Board]) -> Content:
                 "convention": _choices(board, boards, lambda each: each.convention)}}
 
 
-def of_methods(methods: Mapping[str, list[Found]]) -> Content:
+def of_methods(methods: Mapping[str, list[StoredRun]]) -> Content:
     """All methods with runs."""
     rows = [(about(name, [each.record for each in found]), method_file(name), len(found))
             for name, found in methods.items()]
     return {"page": "methods", "title": "Methods", "methods": rows}
 
 
-def of_runs(runs: Sequence[Found], places: Mapping[str, Place]) -> Content:
+def of_runs(runs: Sequence[StoredRun], places: Mapping[str, Place]) -> Content:
     """All runs, failed ones too."""
     rows = []
     for found in runs:
@@ -67,7 +67,7 @@ def of_runs(runs: Sequence[Found], places: Mapping[str, Place]) -> Content:
     return {"page": "runs", "title": "Runs", "runs": rows}
 
 
-def of_method(name: str, runs: Sequence[Found], scored: Sequence[Scored]) -> Content:
+def of_method(name: str, runs: Sequence[StoredRun], scored: Sequence[Scored]) -> Content:
     """A method: what it is, and its runs in every grid."""
     return {"page": "methods", "title": name,
             "about": about(name, [found.record for found in runs]),
@@ -75,7 +75,7 @@ def of_method(name: str, runs: Sequence[Found], scored: Sequence[Scored]) -> Con
                          if line.method == name]}
 
 
-def of_run(found: Found, place: Place | None, panels: Sequence[tuple[str, str]]) -> Content:
+def of_run(found: StoredRun, place: Place | None, panels: Sequence[tuple[str, str]]) -> Content:
     """A run: matrix, scores, costs, configuration, environment."""
     record = found.record
     scores = {} if record.status == "failed" else run_page.scores(

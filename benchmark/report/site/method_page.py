@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.report.grid import At
-from benchmark.report.lines import Line
-from benchmark.report.names import METRIC_NAMES, heading
-from benchmark.report.site.board import Scored, mean_curve, missing_at
+from benchmark.report.runs.grid import RunKey
+from benchmark.report.runs.lines import MethodRuns
 from benchmark.report.site.charts import Chart, chart
+from benchmark.report.site.leaderboard import Scored, mean_curve, missing_at
 from benchmark.report.site.slugs import slug
+from benchmark.report.tables.names import METRIC_NAMES, heading
 from benchmark.scores import Score, relative_bwt, relative_forgetting
 
 
@@ -30,7 +30,7 @@ class Section:
 
     title: str
     anchor: str
-    line: Line[At]
+    line: MethodRuns[RunKey]
     baseline: str
     runs: tuple[RunRow, ...]
     missing: str
@@ -38,7 +38,7 @@ class Section:
     charts: tuple[Chart, ...]
 
 
-def section(scored: Scored, line: Line[At]) -> Section:
+def section(scored: Scored, line: MethodRuns[RunKey]) -> Section:
     """The section of `line`; gains are over the first baseline that was run."""
     grid, baseline = scored.grid, next(iter(scored.baselines), "")
     curves = scored.curves(line, baseline) if baseline else {}
@@ -51,7 +51,8 @@ def section(scored: Scored, line: Line[At]) -> Section:
                    tuple(each for each in drawn if each is not None))
 
 
-def _runs(scored: Scored, line: Line[At], curves: dict[At, list[float | None]]) -> list[RunRow]:
+def _runs(scored: Scored, line: MethodRuns[RunKey],
+          curves: dict[RunKey, list[float | None]]) -> list[RunRow]:
     rows = []
     for at in scored.grid.cells:
         found = line.runs.get(at) or line.failed.get(at)
@@ -68,11 +69,11 @@ def _runs(scored: Scored, line: Line[At], curves: dict[At, list[float | None]]) 
     return rows
 
 
-def _gains(curves: dict[At, list[float | None]], baseline: str) -> Chart | None:
+def _gains(curves: dict[RunKey, list[float | None]], baseline: str) -> Chart | None:
     return chart(f"Δ vs {baseline} (%) ↑", list(curves.values()), mean_curve(curves), "%")
 
 
-def _metrics(scored: Scored, line: Line[At]) -> list[Chart | None]:
+def _metrics(scored: Scored, line: MethodRuns[RunKey]) -> list[Chart | None]:
     """The primary metric of every task, one curve per run from the task's own phase on."""
     by_task: dict[str, list[tuple[float | None, ...]]] = {}
     titles, units = {}, {}

@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark import __version__
-from benchmark.report.names import heading
 from benchmark.report.site import charts, numbers
 from benchmark.report.site.slugs import slug
+from benchmark.report.tables.names import heading
 
 TEMPLATES = Path(__file__).parent / "templates"
 ROWS = 100

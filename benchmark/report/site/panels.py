@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmark.report.records import Found
+from benchmark.report.runs.collection import StoredRun
 from benchmark.report.site.slugs import slug
 
 ROOM = 6 * 2**20
@@ -17,7 +17,7 @@ LARGEST = 640
 FOLDER = "previews"
 
 
-def copy_panels(runs: Iterable[Found], to: Path) -> dict[str, list[tuple[str, str]]]:
+def copy_panels(runs: Iterable[StoredRun], to: Path) -> dict[str, list[tuple[str, str]]]:
     """Run id -> (name, file below `to`) of its previews: lowest seeds first, until `ROOM` is used.
 
     A picture that is no readable PNG is left out.

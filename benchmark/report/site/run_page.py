@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmark.record import Record, TaskInfo
-from benchmark.report.grid import BASELINES, At, Grid
-from benchmark.report.lines import Line
-from benchmark.report.names import METRIC_NAMES, heading
-from benchmark.report.records import Found
-from benchmark.report.settings import flatten, value_text
-from benchmark.report.site.board import Scored
+from benchmark.report.runs.collection import StoredRun
+from benchmark.report.runs.grid import BASELINES, Grid, RunKey
+from benchmark.report.runs.lines import MethodRuns
+from benchmark.report.runs.settings import flatten, value_text
 from benchmark.report.site.charts import Chart, chart
+from benchmark.report.site.leaderboard import Scored
 from benchmark.report.site.numbers import decimals, text
+from benchmark.report.tables.names import METRIC_NAMES, heading
 from benchmark.scores import (
     Curve,
     Matrix,
@@ -33,8 +33,8 @@ class Place:
     """Where a run stands among those it is compared with."""
 
     scored: Scored
-    line: Line[At]
-    at: At
+    line: MethodRuns[RunKey]
+    at: RunKey
 
     @property
     def grid(self) -> Grid:
@@ -103,7 +103,7 @@ def phase_labels(record: Record) -> list[str]:
         [str(number) for number in range(1, len(record.tasks) + 1)]
 
 
-def commands(found: Found, place: Place | None) -> list[tuple[str, str]]:
+def commands(found: StoredRun, place: Place | None) -> list[tuple[str, str]]:
     """The command of the run as its record has it, and as this version writes it."""
     recorded = str(found.record.environment.get("command", ""))
     written = place.grid.command(place.line.method, place.at, place.line) if place else ""

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from benchmark.errors import RequestError
 from benchmark.record import RECORD_FILE, STATISTICS_FILE
-from benchmark.report.grid import BASELINES, Grid, grids_of
-from benchmark.report.groups import matching
-from benchmark.report.records import Collection, Found
-from benchmark.report.settings import fingerprint
+from benchmark.report.runs.collection import Collection, StoredRun
+from benchmark.report.runs.grid import BASELINES, Grid, grids_of
+from benchmark.report.runs.groups import matching
+from benchmark.report.runs.settings import fingerprint
 from benchmark.report.site import contents
-from benchmark.report.site.board import Board, Scored, board
+from benchmark.report.site.leaderboard import Board, Scored, board
 from benchmark.report.site.pages import Pages
 from benchmark.report.site.panels import copy_panels
+from benchmark.report.site.replace_site import replace_site
 from benchmark.report.site.run_page import Place
 from benchmark.report.site.slugs import slug
-from benchmark.report.site.swap import replace_site
 
 RESCORED = 128 * 2**20
 """Bytes of statistics that are read to show leaderboards under the image convention."""
@@ -64,7 +64,7 @@ class _Site:
         self.boards = self._boards()
 
     @cached_property
-    def methods(self) -> dict[str, list[Found]]:
+    def methods(self) -> dict[str, list[StoredRun]]:
         """The runs of every method, by its name."""
         return {name: [found for found in self.found if found.record.method.name == name]
                 for name in sorted({found.record.method.name for found in self.found})}
@@ -92,7 +92,7 @@ class _Site:
         for each in self.found:
             self._run(pages, each, panels.get(each.record.run_id, []))
 
-    def _run(self, pages: Pages, found: Found, panels: list[tuple[str, str]]) -> None:
+    def _run(self, pages: Pages, found: StoredRun, panels: list[tuple[str, str]]) -> None:
         file = contents.run_file(found.record.run_id)
         place = self.places.get(found.record.run_id)
         pages.write(file, "run.html", **contents.of_run(found, place, panels))

@@ -1,0 +1,1 @@
+"""What methods share: teachers, distillation, exemplars, importance, projection, isolation."""

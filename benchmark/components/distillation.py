@@ -1,0 +1,138 @@
+"""What all distillation methods share: a teacher, and one weighted term per old task."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from benchmark.components.teacher import Teacher
+from benchmark.method import Method, MethodConfig, Phase, State, Step, kinds, phase_batches, setting
+from benchmark.tasks import Task
+from benchmark.tasks.kinds import Kind
+
+
+class Distillation(Method):
+    """Keeps old tasks by matching the network of the phase before on the new images.
+
+    A subclass defines `old_loss`; its configuration has a `weight`.
+    """
+
+    family = "distillation"
+    stores = "the network of the phase before"
+    needs = ("teacher",)
+    zero = {"weight": 0.0}
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.teacher = Teacher()
+
+    @abstractmethod
+    def old_loss(self, task: Task, kind: Kind, raw: Tensor, teacher: Tensor) -> Tensor:
+        """Scalar loss of one old task from raw outputs [B, C, H, W] of student and teacher."""
+
+    def share(self, old_tasks: int) -> float:
+        """The factor of each old task's loss, given how many there are."""
+        return float(self.config.weight)
+
+    @property
+    def active(self) -> bool:
+        """Whether the settings leave the method any strength."""
+        return any(getattr(self.config, name) != value for name, value in self.zero.items())
+
+    def matches_features(self, phase: Phase) -> bool:
+        """Whether `more_terms` will ask the teacher for its features."""
+        return False
+
+    def more_terms(self, step: Step) -> dict[str, Tensor]:
+        """What is matched besides outputs; asked for where there are old tasks."""
+        return {}
+
+    def teacher_outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
+        """The outputs [B, channels, H, W] to be matched."""
+        return self.teacher.outputs(step, tasks)
+
+    def begin_phase(self, phase: Phase) -> None:
+        if self.active:
+            self.teacher.begin_phase(phase, stages=self.matches_features(phase))
+
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        terms = step.new_losses()
+        old = step.phase.old_tasks
+        if old and self.active:
+            if share := self.share(len(old)):
+                told = self.teacher_outputs(step, old)
+                for task, kind in kinds(old):
+                    loss = self.old_loss(task, kind, step.output(task), told[task.name])
+                    terms[f"{task.name}/old"] = share * loss
+            terms |= self.more_terms(step)
+        return terms
+
+    def remember(self, phase: Phase) -> None:
+        """Keep what teaches in the next phase."""
+        self.teacher.capture(phase.network)
+
+    def end_phase(self, phase: Phase) -> None:
+        if self.active:
+            self.remember(phase)
+
+    def state_dict(self) -> State:
+        return {"teacher": self.teacher.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.teacher.load_state_dict(state["teacher"])
+
+
+class OutputConfig(MethodConfig):
+    """Settings of every method that matches old outputs as LwF does."""
+
+    weight: float = setting(1.0, "factor of the distillation terms", "paper", ge=0)
+    temperature: float = setting(2.0, "temperature of soft targets", "paper", gt=0)
+    targets: Literal["soft", "hard"] = setting(
+        "soft", "the teacher's distribution or its pseudo-label", "paper")
+    scale: Literal["loss", "none"] = setting(
+        "loss", "divide a task's term by its loss at the end of its phase", "ours")
+
+
+class OutputDistillation(Distillation):
+    """weight * sum_k w_k * mean over pixels of the distance to the teacher's output.
+
+    The distance is the task kind's: T^2 KL for classes, L1 for maps, 1 - cos for directions.
+    With `scale=loss`, w_k is 1 / (task k's supervised loss when its phase ended), which makes
+    `weight` free of units (our choice: LwF's paper has classification tasks only).
+    """
+
+    Config = OutputConfig
+    stores = "the network of the phase before, one number per task"
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._losses: dict[str, float] = {}
+
+    def scaled(self, task: Task, loss: Tensor) -> Tensor:
+        """w_k times a loss of task k."""
+        return loss / max(self._losses[task.name], 1e-6) if self._losses else loss
+
+    def old_loss(self, task: Task, kind: Kind, raw: Tensor, teacher: Tensor) -> Tensor:
+        return self.scaled(task, kind.distance(
+            raw, teacher, soft=self.config.targets == "soft",
+            temperature=self.config.temperature).mean())
+
+    @torch.no_grad()
+    def end_phase(self, phase: Phase) -> None:
+        super().end_phase(phase)
+        if self.active and self.config.scale == "loss":
+            for task, kind in kinds(phase.tasks):
+                found = [kind.loss(step.output(task), step.batch.targets[task.name])
+                         for step in phase_batches(phase, phase.network.recipe.batch)]
+                self._losses[task.name] = float(torch.stack(found).mean())
+
+    def state_dict(self) -> State:
+        return super().state_dict() | {"losses": dict(self._losses)}
+
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
+        self._losses = dict(state["losses"])

@@ -1,0 +1,100 @@
+"""What methods share that hold parameters back by how much they matter to old tasks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.method import Method, Phase, State, Step, phase_batches
+from benchmark.model.network import Network
+from benchmark.tasks import Task
+
+Parameters = dict[str, Tensor]
+"""One tensor for each parameter of the backbone, by its name there."""
+
+
+class Importance(Method):
+    """L = L_new + weight / 2 * sum_i Omega_i (theta_i - theta*_i)^2 over the backbone's parameters.
+
+    theta* are the parameters at the end of the phase before; Omega adds up over tasks, older ones
+    decaying by `gamma`. A subclass defines `importance`; its configuration has a `weight`.
+    """
+
+    family = "regularisation"
+    stores = "importance and old value of every backbone parameter"
+    zero = {"weight": 0.0}
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.omega: Parameters = {}
+        self.anchor: Parameters = {}
+
+    @abstractmethod
+    def importance(self, phase: Phase) -> Parameters:
+        """How much each parameter matters to the task of the phase that ends, each >= 0."""
+
+    def gamma(self) -> float:
+        """Decay of the importance of older tasks: the setting of that name, 1 without one."""
+        return float(getattr(self.config, "gamma", 1.0))
+
+    def before_backbone_change(self, network: Network) -> None:
+        self.omega, self.anchor = {}, {}
+
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        terms = step.new_losses()
+        if self.omega and self.config.weight:
+            moved = [(omega * (parameter - self.anchor[name]).square()).sum()
+                     for name, parameter in step.network.backbone.named_parameters()
+                     if (omega := self.omega.get(name)) is not None]
+            terms["backbone/penalty"] = self.config.weight / 2 * torch.stack(moved).sum()
+        return terms
+
+    def end_phase(self, phase: Phase) -> None:
+        if self.config.weight:
+            for name, found in self.importance(phase).items():
+                old = self.omega.get(name)
+                self.omega[name] = found if old is None else self.gamma() * old + found
+            self.anchor = {name: value.clone() for name, value in learnt(phase.network).items()}
+
+    def state_dict(self) -> State:
+        return {"importance": dict(self.omega), "anchor": dict(self.anchor)}
+
+    def load_state_dict(self, state: State) -> None:
+        self.omega, self.anchor = dict(state["importance"]), dict(state["anchor"])
+
+
+def learnt(network: Network) -> Parameters:
+    """The backbone's parameters that learn, detached."""
+    return {name: parameter.detach() for name, parameter in network.backbone.named_parameters()
+            if parameter.requires_grad}
+
+
+def over_images(phase: Phase, value: Callable[[Step, Task], Tensor],
+                size: Callable[[Tensor], Tensor]) -> Parameters:
+    """Sum over the phase's images of `size` of each gradient of `value`, then `mean_one`.
+
+    `value` is a scalar of one image and task; gradients are those of the backbone's parameters.
+    """
+    parameters = {name: each for name, each in phase.network.backbone.named_parameters()
+                  if each.requires_grad}
+    sums = {name: torch.zeros_like(each) for name, each in parameters.items()}
+    for step in phase_batches(phase, size=1):
+        for task in phase.tasks:
+            gradients = torch.autograd.grad(value(step, task), list(parameters.values()),
+                                            retain_graph=True)
+            for total, gradient in zip(sums.values(), gradients, strict=True):
+                total += size(gradient)
+    return mean_one(sums)
+
+
+def mean_one(found: Parameters) -> Parameters:
+    """Importances divided by their mean over all parameters, so that tasks of different units, and
+    losses of different scales, add up alike."""
+    entries = sum(value.numel() for value in found.values())
+    mean = torch.stack([value.sum() for value in found.values()]).sum() / entries
+    return {name: value / mean.clamp(min=torch.finfo(mean.dtype).tiny)
+            for name, value in found.items()}

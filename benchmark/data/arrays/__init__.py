@@ -1,7 +1,0 @@
-"""Copies of a data set as plain arrays: npy folders (MTAN, LibMTL) and Parquet files (hubs)."""
-
-from benchmark.data.arrays.hub import hub_layout
-from benchmark.data.arrays.mtan import mtan_layout
-from benchmark.data.arrays.task import ArrayTask
-
-__all__ = ["ArrayTask", "hub_layout", "mtan_layout"]

@@ -1,0 +1,1 @@
+"""From files to arrays: decoding, label descriptions, and the copies people hold."""

@@ -1,0 +1,131 @@
+"""Reading a data set's files into a store: several workers, resumable, checked."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.formats.progress import counting
+from benchmark.data.formats.reading import Reading, Targets
+from benchmark.data.store.codec import DTYPE, Codec
+from benchmark.data.store.files import IMAGE, SPLITS, Split
+from benchmark.data.store.writer import StoreWriter
+from benchmark.errors import DataError
+from benchmark.tasks import Task
+
+_MOST_WORKERS = 16
+_SCANNED_AT_ONCE = 16
+_Arrays = Mapping[str, NDArray[Any]]
+
+
+def fill(writer: StoreWriter, reading: Reading, what: str, workers: int | None = None) -> list[str]:
+    """Read every image and target into the store; returns notes for its manifest.
+
+    Rows that an interrupted call had finished are left alone. Raises `DataError`, naming the
+    file, when something does not fit or a task has no valid pixel in a split.
+    """
+    workers = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+    arrays = {split: _arrays(writer, reading, split) for split in SPLITS}
+    for split in SPLITS:
+        writer.files.setdefault(f"{split}/{IMAGE}", tuple(reading.names[split]))
+    writer.marks = dict(reading.marks)
+    units = {f"{split} {rows.start} {rows.stop}": (split, rows)
+             for split in SPLITS for rows in reading.units(split)}
+    left = {name: unit for name, unit in units.items() if name not in writer.done}
+
+    def work(name: str) -> tuple[str, int]:
+        split, rows = left[name]
+        for row, targets in zip(rows, reading.read(split, rows), strict=True):
+            _put(arrays[split], row, targets, reading, split)
+        return name, len(rows)
+
+    with counting(what, sum(len(rows) for _, rows in left.values())) as counter:
+        for name, count in _in_parallel(work, list(left), workers):
+            writer.note_done(name)
+            counter.add(count)
+    writer.flush()
+    return [*reading.notes, *_scan(writer, reading, arrays)]
+
+
+def _arrays(writer: StoreWriter, reading: Reading, split: Split) -> dict[str, NDArray[Any]]:
+    count = len(reading.names[split])
+    arrays = {IMAGE: writer.array(split, IMAGE, (count, 3, *reading.size), "uint8")}
+    for task in reading.tasks:
+        codec = reading.codecs.get(task.name)
+        labels = task.kind in ("segmentation", "binary")
+        shape = (count, *reading.size) if labels else (count, task.channels, *reading.size)
+        dtype = ("uint8" if labels else "float16" if task.kind == "direction"
+                 else DTYPE if codec else "float32")
+        arrays[task.name] = writer.array(split, task.name, shape, dtype, codec)
+    return arrays
+
+
+def _put(arrays: _Arrays, row: int, targets: Targets, reading: Reading, split: Split) -> None:
+    if set(targets) != set(arrays):
+        raise ValueError(f"the reader delivered {sorted(targets)}, not {sorted(arrays)}")
+    for name, array in arrays.items():
+        values = targets[name]
+        if values.shape != array.shape[1:] or (array.dtype == np.uint8) != (
+                values.dtype == np.uint8):
+            raise ValueError(f"the reader delivered {values.dtype}{list(values.shape)} for {name}")
+        codec = reading.codecs.get(name)
+        try:
+            array[row] = codec.encode(values) if codec else values
+        except ValueError as error:
+            raise DataError(f"{reading.names[split][row]}, {name}: {error}") from None
+
+
+def _in_parallel(work: Any, names: Sequence[str], workers: int) -> Iterator[tuple[str, int]]:
+    """Results in order, so that the first file that is wrong is the one told of."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        waiting = iter(names)
+        running = deque(pool.submit(work, name) for name in islice(waiting, 4 * workers))
+        while running:
+            yield running.popleft().result()
+            running.extend(pool.submit(work, name) for name in islice(waiting, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _scan(writer: StoreWriter, reading: Reading,
+          arrays: Mapping[Split, _Arrays]) -> Iterator[str]:
+    """Notes on what the finished arrays show. Raises `DataError` for a split without a label."""
+    for split in SPLITS:
+        for task in reading.tasks:
+            array = arrays[split][task.name]
+            if not _any_valid(task, reading.codecs.get(task.name), array):
+                files = writer.files.get(f"{split}/{task.name}", reading.names[split])
+                raise DataError(f"task '{task.name}': not one pixel of the {len(array)} {split} "
+                                f"label files ({files[0]} ...) is valid; check void, invalid and "
+                                "the files")
+            if task.kind == "direction" and (share := _facing_away(array)) > 0.5:
+                yield (f"{task.name}: {share:.0%} of the {split} directions point away from the "
+                       "camera (z > 0); if they are surface normals, set axes")
+
+
+def _any_valid(task: Task, codec: Codec | None, array: NDArray[Any]) -> bool:
+    return any(task.valid(codec.decode(part) if codec else part).any()
+               for part in portions(array))
+
+
+def _facing_away(array: NDArray[Any]) -> float:
+    """Share of valid directions with z > 0, which few visible surfaces have."""
+    valid = away = 0
+    for part in portions(array):
+        valid += int(part.any(axis=1).sum())
+        away += int((part[:, 2] > 0).sum())
+    return away / max(valid, 1)
+
+
+def portions(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """An array a few images at a time."""
+    return (array[start:start + _SCANNED_AT_ONCE]
+            for start in range(0, len(array), _SCANNED_AT_ONCE))

@@ -1,0 +1,1 @@
+"""The one store every data set is read from: files, writer, verification."""

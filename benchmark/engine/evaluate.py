@@ -1,0 +1,50 @@
+"""Evaluation: all tasks learnt so far on the whole evaluation split, as per-image statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from benchmark.data.loading.array_loader import ArrayLoader, Preload, pixels
+from benchmark.data.store.files import IMAGE, Store
+from benchmark.method import Method, kinds
+from benchmark.model.network import Network
+from benchmark.record import Statistics
+from benchmark.tasks import Task
+
+_IMAGES, _PIXELS = 50, 1 << 23
+"""Most images and pixels evaluated at once: their outputs in double precision fill memory."""
+
+
+class Evaluator:
+    """The evaluation split; images and targets are taken in when first needed."""
+
+    def __init__(self, store: Store, device: torch.device, preload: Preload = "auto") -> None:
+        self._count = store.count("eval")
+        height, width = store.array("eval", IMAGE).shape[-2:]
+        self._batch = max(1, min(_IMAGES, _PIXELS // (height * width)))
+        self._columns = ArrayLoader(store, "eval", device, preload)
+        self._columns.add(IMAGE)
+
+    @torch.no_grad()
+    def statistics(self, method: Method, network: Network,
+                   tasks: Sequence[Task]) -> dict[str, Statistics]:
+        """Sufficient statistics of every task, one row per image, in evaluation order."""
+        names = [task.name for task in tasks]
+        for name in names:
+            if name not in self._columns:
+                self._columns.add(name)
+        network.eval()
+        parts: dict[str, dict[str, list[Tensor]]] = {name: {} for name in names}
+        plan = [dict.fromkeys((IMAGE, *names), rows)
+                for rows in torch.arange(self._count).split(self._batch)]
+        for found in self._columns.batches(plan):
+            raws = method.predict(network, pixels(found[IMAGE]), tasks)
+            for task, kind in kinds(tasks):
+                fields = kind.statistics(raws[task.name], found[task.name])
+                for name, values in fields.items():
+                    parts[task.name].setdefault(name, []).append(values)
+        return {task: {name: torch.cat(values).cpu().numpy() for name, values in fields.items()}
+                for task, fields in parts.items()}

@@ -1,0 +1,275 @@
+"""The protocol: phases in order, every learnt task evaluated after each, resumable throughout."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from benchmark import PROTOCOL_VERSION
+from benchmark.data.loading.blocks import Block, blocks
+from benchmark.data.loading.phase_data import PhaseData
+from benchmark.data.store.files import Store
+from benchmark.engine import checkpoint, previews
+from benchmark.engine.callbacks import Callback, Options, Stopped
+from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
+from benchmark.engine.evaluate import Evaluator
+from benchmark.engine.plan import Plan
+from benchmark.engine.trainer import EpochReport, PhaseTrainer, images_per_second
+from benchmark.errors import RequestError
+from benchmark.files import write_text
+from benchmark.memory import keep_freed_memory
+from benchmark.method import Phase
+from benchmark.model.network import Network
+from benchmark.record import (
+    Cost,
+    DatasetInfo,
+    MethodInfo,
+    MetricInfo,
+    PhaseInfo,
+    Record,
+    Statistics,
+    TaskInfo,
+    load_statistics,
+    save_statistics,
+)
+from benchmark.seeds import derive
+from benchmark.tasks.lookup import check, metrics_of, values_of
+
+BOUNDARY_FILE = "boundary.safetensors"
+"""State between two phases: network, method, what is done so far."""
+INSIDE_FILE = "inside.safetensors"
+"""State between two epochs of the phase the boundary file leads to."""
+LOG_FILE = "log.jsonl"
+CONFIG_FILE = "config.yaml"
+
+Values = dict[str, dict[str, float | None]]
+
+
+class LifelongRun:
+    """Carries a plan through its phases in `folder`, which it owns."""
+
+    def __init__(self, plan: Plan, options: Options, callback: Callback, store: Store,
+                 folder: Path) -> None:
+        """Raises `RequestError` when the data set cannot carry the plan."""
+        self.plan, self.options, self.callback = plan, options, callback
+        self.store, self.folder = store, folder
+        self.config, self.recipe = plan.config, plan.config.recipe
+        self.tasks = {name: store.task(name) for name in self.config.tasks}
+        self.method = plan.make_method()
+        self.blocks = blocks(self.config.tasks, store.count("train"), self.config.split,
+                             self.method.regime)
+        if not len(self.blocks[0].images):
+            raise RequestError(f"{store.count('train')} training images cannot be cut into "
+                               f"{len(self.tasks)} blocks; use fewer tasks or --set split=shared")
+        keep_freed_memory()
+        self.fabric = make_fabric(options.device, self.recipe.precision)
+        self.network = self._network(1)
+        self.evaluator = Evaluator(store, self.fabric.device, options.preload)
+        self.previews = previews.first_images(store, list(self.tasks.values()), self.blocks)
+        self.done: list[PhaseInfo] = []
+        self.statistics: dict[tuple[int, str], Statistics] = {}
+        self.carried_bytes = 0
+        self.exemplars = (0, 0)
+        self.saved_at = time.monotonic()
+
+    def all_phases(self) -> Record:
+        """Train and evaluate every phase that is not done yet; write and return the record."""
+        config = yaml.safe_dump(self.config.canonical(), sort_keys=False)
+        write_text(self.folder / CONFIG_FILE, config)
+        self._restore_boundary()
+        for number in range(len(self.done) + 1, len(self.blocks) + 1):
+            self._phase(number)
+        self.previews.draw(self.folder / "previews")
+        record = self.record("complete")
+        record.save(self.folder)
+        return record
+
+    # -- one phase ---------------------------------------------------------------------------
+
+    def _phase(self, number: int) -> None:
+        block = self.blocks[number - 1]
+        trainer = self._trainer(number, block)
+        self._restore_inside(trainer)
+        self.callback.phase_begins(number, len(self.blocks), trainer)
+        while not trainer.finished:
+            report = trainer.train_epoch()
+            self._log(report)
+            self.callback.epoch_ends(report)
+            if not trainer.finished:
+                self._save_inside(trainer)
+        self._end_phase(trainer)
+
+    def _network(self, number: int) -> Network:
+        """A network as phase `number` has it, without heads."""
+        recipe = self.recipe.model_copy(update={"backbone": self.config.backbone(number)})
+        return Network(recipe, self.config.seed).to(self.fabric.device)
+
+    def _trainer(self, number: int, block: Block) -> PhaseTrainer:
+        old = tuple(self.network.tasks.values())
+        changed = self.network.recipe.backbone != self.config.backbone(number)
+        if changed:
+            self.method.before_backbone_change(self.network)
+            self.network = self._network(number)
+            for task in old:
+                self.network.add_head(task)
+        self._add_heads(block)
+        if number > 1 and not changed and self.recipe.batch_norm != "train":
+            self.network.freeze_statistics(affine=self.recipe.batch_norm == "freeze")
+        data = PhaseData(self.store, block, self.tasks, self.recipe,
+                         derive(self.config.seed, "phase", number), self.fabric.device,
+                         self.options.preload)
+        new = tuple(self.tasks[name] for name in block.tasks)
+        phase = Phase(number, new, old, self.network, data, changed)
+        self.network.passes.forward = self.network.passes.backward = 0
+        begin = time.perf_counter()
+        self.method.begin_phase(phase)
+        return PhaseTrainer(phase, self.method, self.recipe, self.config.seed, self.fabric,
+                            self.callback.step, seconds=time.perf_counter() - begin)
+
+    def _add_heads(self, block: Block) -> None:
+        for name in block.tasks:
+            self.network.add_head(self.tasks[name])
+
+    def _end_phase(self, trainer: PhaseTrainer) -> None:
+        self.network.eval()
+        begin = time.perf_counter()
+        self.method.end_phase(trainer.phase)
+        trainer.seconds += time.perf_counter() - begin
+        trainer.phase.data.close()
+        passes = self.network.passes
+        forwards, backwards = passes.forward, passes.backward
+        begin = time.perf_counter()
+        column = self._column(trainer.phase.number)
+        known = list(self.network.tasks.values())
+        found = self.evaluator.statistics(self.method, self.network, known)
+        for task in known:
+            check(task, found[task.name])
+            self.statistics[column, task.name] = found[task.name]
+        self.done.append(PhaseInfo(
+            task=trainer.phase.label, epochs=trainer.epochs_done,
+            steps=trainer.steps, images=trainer.images, train_seconds=trainer.seconds,
+            eval_seconds=time.perf_counter() - begin,
+            images_per_second=images_per_second(trainer.images, trainer.seconds),
+            peak_memory_bytes=peak_memory_bytes(self.fabric.device),
+            encoder_forwards=forwards, encoder_backwards=backwards))
+        self.previews.take(column, self.method, self.network, self.fabric.device)
+        if len(self.done) < len(self.blocks):
+            carried = checkpoint.tensor_bytes(self.method.state_dict())
+            self.carried_bytes = max(self.carried_bytes, carried)
+            self.exemplars = max(self.exemplars, self.method.exemplars())
+        self._save_boundary()
+        self.callback.evaluated(trainer.phase.number, self._values(column))
+
+    def _column(self, number: int) -> int:
+        """The phase a result counts for: bounds that learn all tasks at once end at the last."""
+        return number if len(self.blocks) == len(self.tasks) else len(self.tasks)
+
+    # -- saving and resuming -----------------------------------------------------------------
+
+    def _save_boundary(self) -> None:
+        save_statistics(self.folder, self.statistics)
+        self.previews.save(self.folder)
+        checkpoint.save(self.folder / BOUNDARY_FILE, {
+            "phases": [info.model_dump() for info in self.done],
+            "carried_bytes": self.carried_bytes, "exemplars": list(self.exemplars),
+            "network": self.network.state_dict(), "method": self.method.state_dict()})
+        (self.folder / INSIDE_FILE).unlink(missing_ok=True)
+        self._after_saving(len(self.done), 0)
+
+    def _restore_boundary(self) -> None:
+        path = self.folder / BOUNDARY_FILE
+        if path.exists():
+            state = checkpoint.load(path, self.fabric.device)
+            self.done = [PhaseInfo.model_validate(info) for info in state["phases"]]
+            self.network = self._network(len(self.done))
+            for block in self.blocks[:len(self.done)]:
+                self._add_heads(block)
+            self.network.load_state_dict(state["network"])
+            self.method.load_state_dict(state["method"])
+            self.carried_bytes = state["carried_bytes"]
+            self.exemplars = (state["exemplars"][0], state["exemplars"][1])
+            last = self._column(len(self.done))
+            self.statistics = {key: fields for key, fields in load_statistics(self.folder).items()
+                               if key[0] <= last}
+            self.previews.restore(self.folder, last)
+
+    def _save_inside(self, trainer: PhaseTrainer) -> None:
+        if time.monotonic() - self.saved_at < self.options.checkpoint_seconds:
+            return
+        checkpoint.save(self.folder / INSIDE_FILE,
+                        {"phase": trainer.phase.number, "trainer": trainer.state_dict()})
+        self._after_saving(trainer.phase.number, trainer.epochs_done)
+
+    def _restore_inside(self, trainer: PhaseTrainer) -> None:
+        path = self.folder / INSIDE_FILE
+        if path.exists():
+            state = checkpoint.load(path, self.fabric.device)
+            if state["phase"] == trainer.phase.number:
+                trainer.load_state_dict(state["trainer"])
+        self._trim_log(trainer.phase.number, trainer.epochs_done)
+
+    def _after_saving(self, phase: int, epoch: int) -> None:
+        self.saved_at = time.monotonic()
+        if self.options.stop_when(phase, epoch):
+            raise Stopped(f"left off in phase {phase} after epoch {epoch}")
+
+    def _log(self, report: EpochReport) -> None:
+        with open(self.folder / LOG_FILE, "a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(report), allow_nan=False) + "\n")
+
+    def _trim_log(self, phase: int, epochs_done: int) -> None:
+        """Forget logged epochs that were not saved and will be trained again."""
+        path = self.folder / LOG_FILE
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        kept = []
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:  # the last line of a process that was killed while writing it
+                break
+            if (entry["phase"], entry["epoch"]) <= (phase, epochs_done):
+                kept.append(line + "\n")
+        write_text(path, "".join(kept))
+
+    # -- the record --------------------------------------------------------------------------
+
+    def _values(self, column: int) -> Values:
+        return {task.name: _finite(values_of(task, self.statistics[column, task.name]))
+                for task in self.tasks.values() if (column, task.name) in self.statistics}
+
+    def record(self, status: Literal["complete", "failed"], reason: str = "") -> Record:
+        """The record of what is done so far."""
+        columns = [self._values(column) for column in range(1, len(self.tasks) + 1)]
+        infos = [TaskInfo(name=task.name, kind=task.kind, metrics=tuple(
+            MetricInfo(name=metric.name, unit=metric.unit, primary=metric.primary,
+                       higher_is_better=metric.higher_is_better, formula=metric.formula)
+            for metric in metrics_of(task))) for task in self.tasks.values()]
+        matrix = {info.name: {metric.name: tuple(
+            column.get(info.name, {}).get(metric.name) for column in columns)
+            for metric in info.metrics} for info in infos}
+        learnt = sum(value.numel() for value in self.network.parameters())
+        added = self.method.parameters_added(self.network)
+        return Record(
+            protocol=PROTOCOL_VERSION, run_id=self.folder.name, status=status, reason=reason,
+            method=MethodInfo(name=self.config.method, config=self.config.method_config,
+                              kind=self.method.kind),
+            sequence=self.config.sequence,
+            dataset=DatasetInfo(name=self.config.dataset["name"],
+                                fingerprint=self.store.fingerprint,
+                                train_images=self.store.count("train"),
+                                eval_images=self.store.count("eval")),
+            seed=self.config.seed, tasks=tuple(infos), matrix=matrix, phases=tuple(self.done),
+            cost=Cost(parameters=learnt + added, parameters_added=added,
+                      carried_bytes=self.carried_bytes, exemplars=self.exemplars[0],
+                      exemplar_bytes=self.exemplars[1]),
+            config=self.config.canonical(),
+            environment=environment(self.fabric, self.recipe.precision, self.options.command))
+
+
+def _finite(values: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if value != value else value for name, value in values.items()}

@@ -1,0 +1,145 @@
+"""The loop over epochs and steps of one phase; everything about it that can be resumed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from benchmark.config.recipe import Recipe
+from benchmark.engine import optimiser as optimisers
+from benchmark.errors import RunError
+from benchmark.method import Method, Phase, Step
+from benchmark.seeds import derive, seed_everything
+
+
+@dataclass
+class EpochReport:
+    """What an epoch did, as written to log.jsonl."""
+
+    phase: int
+    task: str
+    epoch: int
+    losses: dict[str, float]
+    images_per_second: float
+    seconds: float
+    lr: float
+
+
+@dataclass
+class PhaseTrainer:
+    """Trains one phase epoch by epoch; between two epochs its state can be saved and restored."""
+
+    phase: Phase
+    method: Method
+    recipe: Recipe
+    seed: int
+    fabric: Fabric
+    on_step: Callable[[int, int, float], None] = lambda epoch, images, seconds: None
+    """Told after each step: epoch, images and seconds of the epoch so far."""
+    epochs_done: int = 0
+    seconds: float = 0.0
+    images: int = 0
+    steps: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        if self.phase.data.images_per_epoch < 2:
+            raise RunError(f"phase {self.phase.number} has a single image and batch norm needs "
+                           "two; set recipe.crops_per_image with a recipe.crop")
+        parameters = [parameter for parameter in (*self.phase.network.parameters(),
+                                                  *self.method.parameters())
+                      if parameter.requires_grad]
+        self.optimiser, self.schedule = optimisers.make(
+            parameters, self.recipe, self.recipe.epochs * self.phase.data.steps_per_epoch)
+
+    @property
+    def finished(self) -> bool:
+        return self.epochs_done >= self.recipe.epochs
+
+    def train_epoch(self) -> EpochReport:
+        """One epoch. Raises `RunError` naming phase, epoch, step, task and term of a loss that is
+        not finite."""
+        epoch = self.epochs_done + 1
+        seed_everything(derive(self.seed, "phase", self.phase.number, "epoch", epoch))
+        self.phase.network.train()
+        begin, images, history = time.perf_counter(), 0, []
+        for batch in self.phase.data.epoch(epoch):
+            history.append(self._step(Step(self.phase, batch)))
+            images += len(batch.images)
+            self.on_step(epoch, images, time.perf_counter() - begin)
+        losses = self._mean(history, epoch)
+        spent = time.perf_counter() - begin
+        self.epochs_done, self.seconds = epoch, self.seconds + spent
+        self.images, self.steps = self.images + images, self.steps + len(history)
+        return EpochReport(phase=self.phase.number, task=self.phase.label, epoch=epoch,
+                           losses=losses, images_per_second=images / spent, seconds=spent,
+                           lr=float(self.schedule.get_last_lr()[0]))
+
+    def _step(self, step: Step) -> dict[str, Tensor]:
+        with self.fabric.autocast():
+            terms = self.method.loss(step)
+        total = torch.stack(list(terms.values())).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(total)
+        if self.method.edits_updates():
+            before = {name: value.detach().clone()
+                      for name, value in self.phase.network.named_parameters()}
+            self.optimiser.step()
+            with torch.no_grad():
+                self.method.edit_update(step, before)
+        else:
+            self.optimiser.step()
+        self.schedule.step()
+        return {name: term.detach() for name, term in terms.items()}
+
+    def _mean(self, history: list[dict[str, Tensor]], epoch: int) -> dict[str, float]:
+        """Mean of each term over the epoch's steps that have it; read from the device once, to
+        keep steps free of waiting, so a loss that is not finite is found here, not in its step."""
+        keys = [(step, name) for step, terms in enumerate(history, 1) for name in terms]
+        values = torch.stack([term.float() for terms in history for term in terms.values()]).cpu()
+        bad = (~values.isfinite()).nonzero()
+        if len(bad):
+            first = int(bad[0])
+            step, name = keys[first]
+            task, _, term = name.partition("/")
+            raise RunError(f"loss is {values[first].item()} in phase {self.phase.number}, "
+                           f"epoch {epoch}, step {step}: task {task}, term '{term}'; "
+                           "lower recipe.lr or the method's weight")
+        found: dict[str, list[float]] = {}
+        for (_, name), value in zip(keys, values.tolist(), strict=True):
+            found.setdefault(name, []).append(value)
+        return {name: sum(each) / len(each) for name, each in found.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes inside a phase; call between two epochs."""
+        return {"network": self.phase.network.state_dict(), "method": self.method.state_dict(),
+                "own": [parameter.data for parameter in self.method.parameters()],
+                "optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict(),
+                "epochs": self.epochs_done, "seconds": self.seconds, "images": self.images,
+                "steps": self.steps,
+                "passes": [self.phase.network.passes.forward, self.phase.network.passes.backward]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self.phase.network.load_state_dict(state["network"])
+        self.method.load_state_dict(state["method"])
+        with torch.no_grad():
+            for parameter, value in zip(self.method.parameters(), state["own"], strict=True):
+                parameter.copy_(value)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epochs_done, self.seconds = state["epochs"], state["seconds"]
+        self.images, self.steps = state["images"], state["steps"]
+        passes = self.phase.network.passes
+        passes.forward, passes.backward = state["passes"]
+
+
+def images_per_second(images: int, seconds: float) -> float:
+    """A rate that is 0, not infinite, for a phase that took no time."""
+    return images / seconds if seconds > 0 and math.isfinite(seconds) else 0.0

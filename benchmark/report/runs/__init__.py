@@ -1,0 +1,1 @@
+"""Which runs there are, which of them may be compared, and their scores."""

@@ -1,0 +1,1 @@
+"""Whether records are what runs left, and handing them in."""

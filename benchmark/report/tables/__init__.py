@@ -1,0 +1,1 @@
+"""Comparison tables, in the formats people and programs read."""

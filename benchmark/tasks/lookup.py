@@ -1,0 +1,110 @@
+"""The metrics of any task, and the values of its statistics under any convention."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.tasks.binary.metrics import BinaryMetrics
+from benchmark.tasks.convention import Convention
+from benchmark.tasks.direction.metrics import DirectionMetrics
+from benchmark.tasks.metric import Definition, Metric, Statistic, Statistics, Values
+from benchmark.tasks.regression.metrics import RegressionMetrics
+from benchmark.tasks.segmentation.metrics import SegmentationMetrics
+from benchmark.tasks.task import Task
+
+DEFINITIONS: dict[str, Definition] = {"segmentation": SegmentationMetrics(),
+                                      "regression": RegressionMetrics(),
+                                      "direction": DirectionMetrics(), "binary": BinaryMetrics()}
+
+
+class Named(Protocol):
+    """What scoring needs of a task: a `Task`, or the `TaskInfo` of a record."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+
+def metrics_of(task: Task) -> tuple[Metric, ...]:
+    """The metrics of `task`, the primary one among them, in the order tables show them."""
+    return DEFINITIONS[task.kind].metrics(task)
+
+
+def statistics_of(task: Task) -> tuple[Statistic, ...]:
+    """The statistics evaluation has to count for every image of `task`."""
+    return DEFINITIONS[task.kind].statistics(task)
+
+
+def check(task: Task, statistics: Statistics) -> None:
+    """Raise `ValueError` unless `statistics` holds exactly what `task` needs, [N, ...] each."""
+    expected = {statistic.name: statistic for statistic in statistics_of(task)}
+    if set(statistics) != set(expected):
+        raise ValueError(f"task '{task.name}' needs statistics {sorted(expected)}, "
+                         f"not {sorted(statistics)}")
+    images = _images(task, statistics)
+    for name, statistic in expected.items():
+        array = statistics[name]
+        if array.shape != (images, *statistic.shape) or array.dtype != statistic.dtype:
+            raise ValueError(f"task '{task.name}': statistic '{name}' is {array.dtype} "
+                             f"{list(array.shape)}, not {statistic.dtype} "
+                             f"{[images, *statistic.shape]}")
+
+
+def values_of(task: Named, statistics: Statistics, convention: str = "pixel") -> dict[str, float]:
+    """Every metric of `task` from its statistics per image, [N, ...] each.
+
+    Float sums are exactly rounded, so the values of the `pixel` convention do not depend on the
+    order of the images, on batches or on processes. Under `image` and `batch:N`, groups in which
+    a metric is undefined are left out of its mean. nan marks a metric that is undefined
+    everywhere or infinite. Raises `RequestError` for an unknown convention and `ValueError` when
+    statistics are missing, of the wrong shape, or differ in their number of images.
+    """
+    chosen = Convention.parse(convention)
+    definition = DEFINITIONS[task.kind]
+    images = _images(task, statistics)
+    pooled = chosen.kind == "batch" and definition.pooled_in_batches
+    size = images if pooled else {"pixel": images, "image": 1}.get(chosen.kind, chosen.size)
+    sums = {name: _grouped(array, size) for name, array in statistics.items()}
+    try:
+        values = definition.values(sums)
+    except KeyError as error:
+        raise ValueError(f"task '{task.name}': its statistics lack {error}") from None
+    except (IndexError, ValueError):
+        raise ValueError(f"task '{task.name}': its statistics have unexpected shapes") from None
+    return {name: _mean(each) for name, each in values.items()}
+
+
+def _images(task: Named, statistics: Statistics) -> int:
+    counts = {array.shape[0] if array.ndim else -1 for array in statistics.values()}
+    if len(counts) != 1 or -1 in counts:
+        raise ValueError(f"task '{task.name}': statistics differ in their number of images")
+    return int(counts.pop())
+
+
+def _grouped(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """Sums over consecutive groups of `size` images, [N, ...] -> [G, ...]; G is at least 1."""
+    if len(array) == 0:
+        return np.zeros((1, *array.shape[1:]), dtype=array.dtype)
+    starts = np.arange(0, len(array), size)
+    if array.dtype.kind == "f":
+        return np.array([_exact_sum(part) for part in np.split(array, starts[1:])])
+    return np.add.reduceat(array.astype(np.int64), starts, axis=0)
+
+
+def _exact_sum(values: NDArray[Any]) -> float:
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):  # beyond the largest float, or inf - inf
+        return math.inf
+
+
+def _mean(values: Values) -> float:
+    known = values[~np.isnan(values)]
+    mean = _exact_sum(known) / len(known) if len(known) else math.nan
+    return mean if math.isfinite(mean) else math.nan

@@ -1,1 +1,0 @@
-"""Training one phase: optimiser, steps, checkpoints."""

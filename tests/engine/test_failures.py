@@ -1,0 +1,139 @@
+"""Runs that fail: what the user is told, what is recorded, and what stays valid."""
+
+from __future__ import annotations
+
+import errno
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.data.sources.source import DataPaths
+from benchmark.engine import checkpoint
+from benchmark.engine.callbacks import Options, Stopped
+from benchmark.engine.execute import execute
+from benchmark.engine.plan import make_plan
+from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.errors import RequestError, RunError
+from benchmark.record import RECORD_FILE, load
+from benchmark.report.submission.validation import problems
+from tests.helpers.plug_ins import plug_in
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tiny, tmp_path):
+    method = plug_in(tmp_path, "step.features.sum() * float('nan')")
+    with pytest.raises(RunError) as error:
+        tiny(method)
+    for word in ("nan", "phase 2", "epoch 1", "step 1", "semantic", "odd"):
+        assert word in str(error.value)
+    (folder,) = (tmp_path / "runs").iterdir()
+    record = load(folder)
+    assert record.status == "failed"
+    assert record.reason == str(error.value)
+    assert record.matrix["semantic"]["miou"][0] is not None
+    assert record.matrix["semantic"]["miou"][1:] == (None, None)
+    assert "failed" in problems(folder)
+
+
+def test_running_out_of_memory_is_recorded(tiny, tmp_path):
+    method = plug_in(tmp_path, "(_ for _ in ()).throw(MemoryError('no room'))")
+    with pytest.raises(RunError, match=r"out of memory.*recipe.batch"):
+        tiny(method)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert "out of memory" in load(folder).reason
+
+
+def test_a_failed_run_is_tried_again_from_its_last_phase(tiny, tmp_path):
+    with pytest.raises(RunError):
+        tiny(plug_in(tmp_path, "step.features.sum() * float('inf')"))
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert load(folder).status == "failed"
+    with pytest.raises(RunError):
+        tiny(str(tmp_path / "broken.py"))
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_a_full_disk_leaves_valid_files_and_the_run_can_go_on(tiny, tmp_path, monkeypatch):
+    whole = tiny("had", runs=tmp_path / "whole")
+    save = checkpoint.save
+    calls = []
+
+    def full(path, state):
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(path, state)
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(RunError, match=r"No space left.*stays valid"):
+        tiny("had")
+    monkeypatch.setattr(checkpoint, "save", save)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert not (folder / RECORD_FILE).exists()
+    assert not list(folder.glob(".*safetensors*"))
+    resumed = tiny("had")
+    assert resumed.record.matrix == whole.record.matrix
+
+
+def test_disk_filling_up_inside_a_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "state.safetensors"
+    checkpoint.save(path, {"a": torch.ones(3), 1: [2, "x", None, True]})
+
+    def broken(tensors, file, metadata):
+        with open(file, "wb") as out:
+            out.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", broken)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(path, {"a": torch.zeros(3)})
+    found = checkpoint.load(path)
+    assert torch.equal(found.pop("a"), torch.ones(3))
+    assert found == {1: [2, "x", None, True]}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"",
+                                    lambda b: b[:200] + bytes(90) + b[290:]])
+def test_a_damaged_checkpoint_is_named(damage, tiny, tmp_path):
+    with pytest.raises(Stopped):
+        tiny("finetune", stop_when=lambda phase, epoch: True)
+    (file,) = (tmp_path / "runs").glob(f"*/{BOUNDARY_FILE}")
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(RunError, match=f"{BOUNDARY_FILE} is damaged.*--overwrite"):
+        tiny("finetune")
+
+
+def test_too_few_images_for_the_phases(tiny, tmp_path):
+    with pytest.raises(RequestError, match="2 training images cannot be cut into 3 blocks"):
+        tiny("finetune", settings=["dataset.train=2"])
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_a_phase_without_one_valid_pixel_names_its_file(cache, tmp_path):
+    from PIL import Image
+
+    for number in range(4):
+        for kind, value in (("rgb", 90), ("mask", 255 if number == 0 else 1)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            pixels = np.full((16, 16, 3) if kind == "rgb" else (16, 16), value, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / kind / f"scene{number}.png")
+    (tmp_path / "mine.yaml").write_text("""
+        family: mine
+        about: Two masks of one kind.
+        dataset:
+          name: folder
+          root: .
+          images: rgb/*.png
+          tasks:
+            mask: {kind: segmentation, files: mask/*.png, encoding: index, classes: 2, void: 255}
+            again: {kind: segmentation, files: mask/*.png, encoding: index, classes: 2, void: 255}
+          split: {eval: [scene3]}
+        tasks: [mask, again]
+        recipe: tabletop
+    """)
+    plan = make_plan("finetune", str(tmp_path / "mine.yaml"),
+                     settings=["recipe.epochs=1", "recipe.crop=[8,8]"])
+    options = Options(runs=tmp_path / "runs", data_paths=DataPaths(cache), device="cpu")
+    with pytest.raises(RequestError, match=r"'mask' has no valid pixel.*mask/scene0\.png"):
+        execute(plan, options)
