@@ -26,7 +26,7 @@ from benchmark.data.store.writer import StoreWriter, build
 from benchmark.memory import keep_freed_memory
 from benchmark.model.network import Network
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 
 SIZE, IMAGES, BATCH, ROUNDS = (288, 384), 96, 16, 7
 CPU = torch.device("cpu")

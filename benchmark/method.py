@@ -33,7 +33,7 @@ from benchmark.data.loading.blocks import Regime
 from benchmark.data.loading.phase_data import Batch, PhaseData
 from benchmark.model.network import Network, upsample
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import Kind, kind_of
+from benchmark.tasks.losses import Kind, kind_of
 
 Provenance = Literal["paper", "released code", "ours"]
 Need = Literal["exemplars", "teacher", "task id"]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
-import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
 from benchmark.errors import RequestError, unknown
 from benchmark.method import Method
+from benchmark.plug_ins import code_digest, load_module
 
 PACKAGE = "methods"
 GROUP = "lhlbench.methods"
@@ -46,21 +44,13 @@ def find_method(name: str) -> type[Method]:
 
 def plug_in_digest(name: str) -> str | None:
     """sha256 of a method file given by path; part of the run id, since its code is the user's."""
-    return hashlib.sha256(Path(name).read_bytes()).hexdigest() if name.endswith(".py") else None
+    return code_digest(Path(name)) if name.endswith(".py") else None
 
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise RequestError(f"{path} does not exist; --method takes a name or a method's file")
-    spec = importlib.util.spec_from_file_location(f"lhlbench_plugin_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise RequestError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    return module
+    return load_module(path, f"lhlbench_plugin_{path.stem}")
 
 
 def _only_method(module: ModuleType, name: str) -> type[Method]:

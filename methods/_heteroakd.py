@@ -16,25 +16,21 @@ from torch.nn import functional as F
 from benchmark.model.network import Network, upsample
 from benchmark.seeds import derive, isolated
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 
 Axis = Literal["space", "classes"]
 """What the emphasis W is a softmax over; maps have no classes, theirs is always over space."""
 
 
-def classes(task: Task) -> int:
-    """How many classes a task's output distinguishes, 0 for maps."""
-    return {"segmentation": task.channels, "binary": 2}.get(task.kind, 0)
-
-
 def reliability(task: Task, z: Tensor, target: Tensor) -> Tensor:
     """H(z), the lower the better: one-vs-rest cross-entropy of sigmoid(z) against the label of
     each class [B, K, h, w] (Eq. 5); for maps the task's own loss per pixel [B, 1, h, w]."""
-    if count := classes(task):
+    kind = kind_of(task)
+    if count := kind.class_count:
         index = torch.arange(count, device=z.device).view(1, -1, 1, 1)
         truth = (target[:, None] == index).to(z.dtype)
         return F.binary_cross_entropy_with_logits(z, truth, reduction="none")
-    return kind_of(task).loss_map(z, target)[:, None]
+    return kind.loss_map(z, target)[:, None]
 
 
 def mixed(teacher: Tensor, student: Tensor, teacher_h: Tensor, student_h: Tensor) -> Tensor:
@@ -64,7 +60,7 @@ def hybrid_loss(task: Task, teacher: Tensor, student: Tensor, target: Tensor, ax
     -log softmax(z_s / T)_c (Eq. 10); for maps, of W times the task's distance between z_s and
     z_hyb. z_hyb and W are held fixed."""
     kind = kind_of(task)
-    valid, distributed = kind.valid(target), classes(task) > 0
+    valid, distributed = kind.valid(target), kind.class_count > 0
     if not distributed:  # unit vectors mix, vectors of any length do not
         teacher, student = kind.prediction(teacher), kind.prediction(student)
     with torch.no_grad():
@@ -97,7 +93,7 @@ class Alignment(nn.Module):
                                       for channels in (teacher_channels, student_channels))
 
     def _projection(self, channels: int) -> nn.Sequential:
-        wanted = classes(self.task)
+        wanted = kind_of(self.task).class_count
         width = wanted or self.task.channels
         return nn.Sequential(nn.Conv2d(channels, width, 1, bias=False),
                              nn.BatchNorm2d(width, track_running_stats=False),

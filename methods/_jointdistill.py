@@ -17,7 +17,7 @@ from benchmark.method import Method, MethodConfig, Phase, State, Step, kinds, se
 from benchmark.model.network import upsample
 from benchmark.seeds import derive, isolated
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 
 WIDEST = 256
 """Most channels of the connected features, as DeepLab's head has."""

@@ -5,7 +5,7 @@ from torch import Tensor
 from benchmark.components.importance import Importance, Parameters, over_images
 from benchmark.method import MethodConfig, Phase, Step, setting
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 
 
 class EWC(Importance):

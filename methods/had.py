@@ -9,7 +9,7 @@ from benchmark.components.distillation import Distillation
 from benchmark.components.salience import salient_pixels
 from benchmark.method import MethodConfig, setting
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import Kind
+from benchmark.tasks.losses import Kind
 
 FLOOR = 0.01
 """Least loss inside the geometric mean, as a share of the image's mean. The paper does not say what

@@ -11,7 +11,7 @@ from benchmark.components.distillation import Distillation
 from benchmark.method import MethodConfig, setting
 from benchmark.tasks import Task
 from benchmark.tasks.direction.losses import unit
-from benchmark.tasks.kinds import Kind
+from benchmark.tasks.losses import Kind
 from benchmark.tasks.segmentation.losses import likeliest
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from benchmark.components.distillation import OutputConfig, OutputDistillation
 from benchmark.method import Phase, Step, kinds, setting
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import Kind
+from benchmark.tasks.losses import Kind
 from methods._heteroakd import Axis, alignments
 
 

@@ -22,6 +22,7 @@ from benchmark.data.store.files import MANIFEST, Store
 from benchmark.data.store.verify import Findings, summary
 from benchmark.data.store.verify import verify as verify_store
 from benchmark.errors import Interrupted, RequestError, unknown
+from benchmark.tasks.registry import find_kind
 
 
 def prepare_command(dataset: str, source: Path, root: Path | None, settings: list[str],
@@ -125,7 +126,9 @@ def _print_statistics(found: list[Findings], console: Console) -> None:
 
 
 def _values_text(found: Findings) -> str:
-    if found.task.kind in ("segmentation", "binary"):
+    spec = find_kind(found.task.kind).spec
+    if spec.labels:
         return ", ".join(f"{name} {share:.1f} %" for name, share in found.values.items())
     told = ", ".join(f"{name} {metric_text(value)}" for name, value in found.values.items())
-    return f"{told} ({found.task.unit})" if found.task.unit else told
+    unit = spec.statistics_unit(found.task)
+    return f"{told} ({unit})" if unit else told

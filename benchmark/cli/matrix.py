@@ -10,7 +10,7 @@ from rich.table import Table
 from benchmark.cli.output import metric_text
 from benchmark.record import STATISTICS_FILE, Record, load_statistics
 from benchmark.scores import Matrix, relative_bwt, relative_forgetting
-from benchmark.tasks.segmentation.metrics import classes_present
+from benchmark.tasks.registry import kind_if_known
 
 _MOST_PHASES = 5
 
@@ -42,7 +42,7 @@ def print_matrix(record: Record, folder: Path, console: Console) -> None:
             told.append(f"{name} {score.value:.1f} %")
     seconds = sum(phase.train_seconds + phase.eval_seconds for phase in record.phases)
     told.append(f"{seconds:.0f} s")
-    console.print(", ".join([*told, *_classes_counted(record, folder)]), highlight=False)
+    console.print(", ".join([*told, *_remarks(record, folder)]), highlight=False)
 
 
 def _columns(record: Record) -> dict[str, int | None]:
@@ -56,15 +56,15 @@ def _columns(record: Record) -> dict[str, int | None]:
     return {"just learnt": None, f"after {len(record.tasks)}": len(record.tasks) - 1}
 
 
-def _classes_counted(record: Record, folder: Path) -> list[str]:
-    """Over how many classes each mean IoU of the last phase runs; nothing without statistics."""
-    segmentations = [task.name for task in record.tasks if task.kind == "segmentation"]
+def _remarks(record: Record, folder: Path) -> list[str]:
+    """What each task's kind says of the statistics of the last phase; nothing without them."""
     if record.status != "complete" or not (folder / STATISTICS_FILE).exists():
         return []
-    statistics = load_statistics(folder)
-    told = []
-    for task in segmentations:
-        confusion = statistics[len(record.tasks), task]["confusion"]
-        told.append(f"{task} mIoU over {classes_present(confusion)} of {confusion.shape[1]} "
-                    "classes")
-    return told
+    statistics, last = load_statistics(folder), len(record.tasks)
+    found = []
+    for task in record.tasks:
+        if kind := kind_if_known(task.kind):
+            sums = {name: values.sum(0) for name, values in statistics[last, task.name].items()}
+            if remark := kind.metrics.remark(sums):
+                found.append(f"{task.name} {remark}")
+    return found

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.components.teacher import Teacher
 from benchmark.method import Method, MethodConfig, Phase, State, Step, kinds, phase_batches, setting
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import Kind
+from benchmark.tasks.losses import Kind
 
 
 class Distillation(Method):

@@ -22,7 +22,7 @@ from benchmark.method import (
 )
 from benchmark.model.network import upsample
 from benchmark.seeds import derive
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 
 MIB = 2**20
 

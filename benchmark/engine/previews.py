@@ -31,7 +31,8 @@ from benchmark.method import Method
 from benchmark.model.network import Network
 from benchmark.tasks import VOID, Task
 from benchmark.tasks.appearance import Pixels, coloured
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
+from benchmark.tasks.registry import UnknownKind, find_kind
 
 PREVIEWS_FILE = "previews.npz"
 IMAGES = 4
@@ -127,8 +128,7 @@ def first_images(store: Store, tasks: Sequence[Task], blocks: Sequence[Block]) -
 def images_kept(tasks: Sequence[Task], learnt: Sequence[Sequence[str]], pixels: int) -> int:
     """How many images of so many pixels are kept by a run that learns `learnt`, phase by phase."""
     channels = {task.name: task.channels for task in tasks}
-    truth = sum(1 if task.kind in ("segmentation", "binary") else 2 * task.channels
-                for task in tasks)
+    truth = sum(1 if find_kind(task.kind).spec.labels else 2 * task.channels for task in tasks)
     later = range(len(learnt), 0, -1)
     raw = sum(2 * channels[name] * phases for names, phases in zip(learnt, later, strict=True)
               for name in names)
@@ -149,6 +149,8 @@ def load(folder: Path) -> Previews:
             return _checked({key: arrays[key] for key in arrays.files})
     except FileNotFoundError:
         raise RequestError(f"{path} does not exist") from None
+    except UnknownKind as error:
+        raise RequestError(f"{path}: {error}") from None
     except Exception as error:  # zipfile, zlib, numpy and pydantic each raise their own
         told = " ".join(str(error).split()) or type(error).__name__
         raise _refused(folder, told) from None
@@ -175,12 +177,12 @@ def _checked(arrays: dict[str, NDArray[Any]]) -> Previews:
             _require(key, array, "float16", (count, task.channels, height, width))
             found.raw[int(match[1]), task.name] = array
             continue
-        if task.kind in ("segmentation", "binary"):
-            _require(key, array, "uint8", (count, height, width))
-        else:
-            _require(key, array, "float16", (count, task.channels, height, width))
-        if task.kind == "segmentation" and (array[array != VOID] >= task.channels).any():
-            raise ValueError(f"'{key}' has labels beyond its {task.channels} classes")
+        spec = find_kind(task.kind).spec
+        _require(key, array, "uint8" if spec.labels else "float16",
+                 (count, *spec.target_shape(task, (height, width))))
+        names = spec.group_names(task)
+        if spec.labels and (array[array != VOID] >= len(names)).any():
+            raise ValueError(f"'{key}' has labels beyond its {len(names)} classes")
         found.truth[task.name] = array
     if absent := set(tasks) - set(found.truth):
         raise ValueError(f"the truth of {', '.join(sorted(absent))} is missing")

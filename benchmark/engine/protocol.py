@@ -38,7 +38,7 @@ from benchmark.record import (
     save_statistics,
 )
 from benchmark.seeds import derive
-from benchmark.tasks.lookup import check, metrics_of, values_of
+from benchmark.tasks.metric_values import check, metrics_of, values_of
 
 BOUNDARY_FILE = "boundary.safetensors"
 """State between two phases: network, method, what is done so far."""

@@ -14,7 +14,6 @@ from benchmark.errors import RequestError, unknown
 from benchmark.report.runs.collection import Collection
 from benchmark.report.runs.grid import Grid, RunKey, grids_of
 from benchmark.report.runs.lines import MethodRuns
-from benchmark.report.tables.names import METRIC_NAMES
 from benchmark.scores import Score
 from benchmark.statistics import (
     ALPHA,
@@ -28,6 +27,7 @@ from benchmark.statistics import (
     wilcoxon,
 )
 from benchmark.tasks.convention import Convention
+from benchmark.tasks.metric_values import metric_title
 
 Verdict = Literal["better", "worse", "undecided", "equal", "not comparable"]
 
@@ -60,7 +60,7 @@ class Measure:
         if self.metric == "delta":
             return f"Δ vs {self.baseline}"
         task, metric = self._described(grid)[:2]
-        return f"{task} {METRIC_NAMES.get(metric, metric)}"
+        return f"{task} {metric_title(metric)}"
 
     def unit(self, grid: Grid) -> str:
         """The unit of a difference; differences of percentages are in points."""

@@ -1,5 +1,5 @@
 """Tasks and task kinds; importing this package does not import torch."""
 
-from benchmark.tasks.task import VOID, KindName, Task
+from benchmark.tasks.task import VOID, Task
 
-__all__ = ["VOID", "KindName", "Task"]
+__all__ = ["VOID", "Task"]

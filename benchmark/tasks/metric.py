@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +40,39 @@ class Statistic:
     shape: tuple[int, ...] = ()
 
 
-class Definition(ABC):
+class Recorded(Protocol):
+    """What a record tells of a task."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def metrics(self) -> Sequence[RecordedMetric]: ...
+
+
+class RecordedMetric(Protocol):
+    """What a record tells of a metric."""
+
+    @property
+    def unit(self) -> str: ...
+
+    @property
+    def primary(self) -> bool: ...
+
+    @property
+    def formula(self) -> str: ...
+
+
+class KindMetrics(ABC):
     """The metrics of one task kind and the statistics they are derived from."""
 
     pooled_in_batches: ClassVar[bool] = False
     """Whether the `batch` convention leaves the kind's metrics as one sum over all images."""
+    titles: ClassVar[Mapping[str, str]] = {}
+    """What tables and plots call a metric, by its name, where that differs."""
 
     @abstractmethod
     def metrics(self, task: Task) -> tuple[Metric, ...]:
@@ -57,6 +85,25 @@ class Definition(ABC):
     @abstractmethod
     def values(self, sums: Statistics) -> dict[str, Values]:
         """Derive every metric from statistics summed within groups, [G, ...] -> [G]."""
+
+    def recorded_task(self, recorded: Recorded, channels: int | None,
+                      statistics: Statistics) -> Task:
+        """The task of a record as far as its metrics and statistics depend on it.
+
+        `channels` are those of every task of the kind, None where tasks differ. Raises
+        `ValueError` when the record's task is none of the kind.
+        """
+        unit = next(metric.unit for metric in recorded.metrics if metric.primary)
+        return Task(name=recorded.name, kind=recorded.kind, channels=channels or 1, unit=unit)
+
+    def group_counts(self, sums: Statistics) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Pixels predicted and pixels truly of each group (`KindSpec.group_names`), [groups] each,
+        from statistics summed over images; None where statistics cannot tell."""
+        return None
+
+    def remark(self, sums: Statistics) -> str:
+        """What has to be said of the metrics, from statistics summed over images; may be empty."""
+        return ""
 
 
 def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Values:

@@ -19,7 +19,7 @@ from benchmark.data.store.codec import Codec
 from benchmark.data.store.writer import build
 from benchmark.errors import RequestError
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 
 CPU = torch.device("cpu")
 SIZE, COUNT = (12, 16), 23

@@ -10,7 +10,7 @@ import torch
 from benchmark.config.recipe import Recipe
 from benchmark.data.loading.augment import augment
 from benchmark.tasks import VOID, Task
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 
 SIZE = (24, 36)
 ROWS, COLUMNS = torch.meshgrid(torch.arange(24.0), torch.arange(36.0), indexing="ij")

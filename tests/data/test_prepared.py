@@ -22,6 +22,7 @@ from benchmark.data.store.codec import Codec
 from benchmark.data.store.files import Store
 from benchmark.errors import DataError, RequestError
 from benchmark.tasks import Task
+from benchmark.tasks.stored import to_map
 
 SIZE = (4, 6)
 
@@ -62,7 +63,7 @@ class ToyReading(Reading):
             if (self.root / "slow").exists():
                 time.sleep(0.05)
             path = self.inputs[row if split == "train" else row - 2]
-            depth = decode.to_map(decode.read_npy(path, 1), self.scale, invalid=(0.0,))
+            depth = to_map(decode.read_npy(path, 1), self.scale, invalid=(0.0,))
             with open(self.root / "reads", "a") as log:
                 print(path.name, file=log)
             grey = np.nan_to_num(depth).max()

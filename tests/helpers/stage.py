@@ -15,7 +15,7 @@ from benchmark.engine.execute import open_store
 from benchmark.method import Phase, Step
 from benchmark.model.network import Network, upsample
 from benchmark.registry import find_method
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 from tests.helpers.tiny import tiny_plan
 
 CROP = ("recipe.crop=[16,16]", "recipe.flip=true")

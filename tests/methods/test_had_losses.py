@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 from methods import had
 from tests.helpers import oracles
 from tests.helpers.samples import DELTA, TIGHT, K, losses, numeric_gradient, random, tensor

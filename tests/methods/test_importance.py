@@ -8,7 +8,7 @@ import torch
 
 from benchmark.method import Step
 from benchmark.model.network import upsample
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 from tests.helpers.phases import IMAGES, make_phase, method, shaken
 
 ALONE = ((), ("depth",))

@@ -18,7 +18,7 @@ from benchmark.data.loading.phase_data import Batch
 from benchmark.engine import checkpoint
 from benchmark.method import Step
 from benchmark.model.network import upsample
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 from methods._jointdistill import Connector, adapted
 from tests.helpers.phases import IMAGES, make_phase, method, shaken, steps, taught, trainer
 from tests.helpers.samples import random, tensor

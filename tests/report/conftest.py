@@ -13,7 +13,7 @@ import pytest
 from benchmark.record import Record
 from benchmark.report.runs.collection import Collection, StoredRun
 from benchmark.tasks import Task
-from benchmark.tasks.lookup import metrics_of
+from benchmark.tasks.metric_values import metrics_of
 
 TASKS = {
     "semantic": Task(name="semantic", kind="segmentation", channels=13),

@@ -14,7 +14,7 @@ from benchmark.cli.app import invoke
 from benchmark.errors import RequestError
 from benchmark.report.compare import Measure, compare, split
 from benchmark.tasks import Task
-from benchmark.tasks.lookup import metrics_of
+from benchmark.tasks.metric_values import metrics_of
 
 TASKS = {"semantic": Task(name="semantic", kind="segmentation", channels=13),
          "depth": Task(name="depth", kind="regression", channels=1, encoding="depth", unit="m")}

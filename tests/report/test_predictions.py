@@ -142,7 +142,9 @@ def test_the_key_names_the_classes_that_occur_and_no_others(labels, named):
     guess = np.array([[labels[1::2]]], np.uint8)
     key = key_of(task, truth, guess)
     assert isinstance(key, Patches)
-    assert key.names == [("abcde"[k] if named else str(k)) for k in sorted(set(labels))]
+    wanted = sorted(set(labels))
+    assert key.legend.names == tuple("abcde"[k] if named else str(k) for k in wanted)
+    assert key.legend.colours == tuple(tuple(palette(5)[k].tolist()) for k in wanted)
 
 
 @given(st.integers(2, 54))

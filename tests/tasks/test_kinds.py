@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from benchmark.tasks import VOID, Task
-from benchmark.tasks.kinds import kind_of
-from benchmark.tasks.lookup import metrics_of, values_of
+from benchmark.tasks.losses import kind_of
+from benchmark.tasks.metric_values import metrics_of, values_of
 
 TASKS = {
     "segmentation": Task(name="semantic", kind="segmentation", channels=5),

@@ -1,4 +1,4 @@
-"""From files to arrays: photographs, PNG and npy label maps, and the targets made of them.
+"""From files to arrays: photographs, and label maps as the values a PNG or npy file stores.
 
 Every function names the file in the `DataError` it raises.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,13 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from benchmark.errors import DataError
-from benchmark.tasks import VOID
+from benchmark.tasks.stored import FormError
 
 Size = tuple[int, int]
 """Height and width in pixels."""
-
-_UNMAPPED = VOID - 1
-"""Marks file values without a class; a task has at most VOID - 1 classes, so it is free."""
 
 _HEADERS = Lock()
 """Held while an npy file is opened: numpy parses headers with `ast`, which fails at times when
@@ -33,15 +29,6 @@ _ORIENTATION = 0x0112
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE = 0, 2, 3
 _COLOURS = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", 4: "grey+alpha", 6: "RGB+alpha"}
-
-
-class FormError(DataError):
-    """A file is whole, but its numbers have another form than was expected."""
-
-    def __init__(self, message: str, bits: int = 0) -> None:
-        super().__init__(message)
-        self.bits = bits
-        """Bits of a PNG that is as expected but for these."""
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -86,7 +73,8 @@ def read_png(path: Path, bits: int, channels: int) -> NDArray[Any]:
     if (found, colour) != (bits, wanted):
         raise FormError(f"{path} is a PNG of {found}-bit {_COLOURS[colour]}, it must be {bits}-bit "
                         f"{_COLOURS[wanted]}",
-                        found if colour == wanted and found in (8, 16) else 0)
+                        f"write encoding: png{found}, with the scale that goes with it"
+                        if colour == wanted and found in (8, 16) else "")
     array = np.asarray(_open(path, data))
     if channels == 1:
         return array.astype(np.uint8 if bits == 8 else np.uint16)[None]
@@ -132,62 +120,6 @@ def check_size(path: Path, label: NDArray[Any], image: Path, size: Size) -> None
         raise DataError(f"{path} is {height} x {width} (height x width), its image {image} is "
                         f"{size[0]} x {size[1]}; a label has one value for each pixel of its "
                         "image: save it in that size")
-
-
-def to_classes(path: Path, raw: NDArray[Any], classes: Mapping[int, int]) -> NDArray[np.uint8]:
-    """Stored values [H, W] as class indices; `classes` maps every value allowed, also to VOID."""
-    if raw.dtype == np.uint8:
-        table = np.full(256, _UNMAPPED, np.uint8)
-        for value, index in classes.items():
-            if 0 <= value <= 255:
-                table[value] = index
-        result: NDArray[np.uint8] = table[raw]
-    else:
-        result = np.full(raw.shape, _UNMAPPED, np.uint8)
-        for value, index in classes.items():
-            result[raw == value] = index
-    if (unmapped := result == _UNMAPPED).any():
-        row, column = np.unravel_index(int(unmapped.argmax()), raw.shape)
-        values = sorted(classes)
-        listed = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
-        raise FormError(f"{path} has the value {int(raw[row, column])} at row {row}, column "
-                        f"{column}, which is no class; allowed are {listed}")
-    return result
-
-
-def to_map(raw: NDArray[Any], scale: float = 1.0, offset: float = 0.0,
-           invalid: Sequence[float] = ()) -> NDArray[np.float32]:
-    """Stored values [C, H, W] as value * scale + offset, float32; NaN where `invalid`.
-
-    `invalid` are stored values. What is not finite, in the file or after scaling, is NaN too.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        result = (raw.astype(np.float64) * scale + offset).astype(np.float32)
-    bad = ~np.isfinite(result)
-    for value in invalid:
-        bad |= raw == value
-    result[bad] = np.nan
-    return result
-
-
-def to_directions(path: Path, raw: NDArray[Any], scale: float = 1.0, offset: float = 0.0,
-                  invalid: Sequence[float] = (), axes: Sequence[int] = (1, 1, 1),
-                  ) -> NDArray[np.float32]:
-    """Stored values [3, H, W] as unit vectors, float32; zero where invalid.
-
-    `invalid` is one stored triple; vectors that are zero or not finite are invalid too. `axes`
-    are the signs that bring the file's frame to x right, y down, z away from the camera.
-    Raises `DataError` when the median length is far from 1: scale or offset must be wrong.
-    """
-    vectors = to_map(raw, scale, offset) * np.asarray(axes, np.float32)[:, None, None]
-    length = np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=0))
-    valid = np.isfinite(length) & (length > 1e-6)
-    if len(invalid):
-        valid &= (raw != np.reshape(invalid, (3, 1, 1))).any(axis=0)
-    if valid.any() and not 0.5 < (median := float(np.median(length[valid]))) < 2.0:
-        raise FormError(f"{path}: the vectors have a median length of {median:.3g}, directions "
-                        "have 1")
-    return np.where(valid, vectors / np.where(valid, length, 1.0), 0.0).astype(np.float32)
 
 
 def resize_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

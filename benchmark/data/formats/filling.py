@@ -18,7 +18,7 @@ from benchmark.data.store.codec import DTYPE, Codec
 from benchmark.data.store.files import IMAGE, SPLITS, Split
 from benchmark.data.store.writer import StoreWriter
 from benchmark.errors import DataError
-from benchmark.tasks import Task
+from benchmark.tasks.registry import find_kind
 
 _MOST_WORKERS = 16
 _SCANNED_AT_ONCE = 16
@@ -58,11 +58,9 @@ def _arrays(writer: StoreWriter, reading: Reading, split: Split) -> dict[str, ND
     count = len(reading.names[split])
     arrays = {IMAGE: writer.array(split, IMAGE, (count, 3, *reading.size), "uint8")}
     for task in reading.tasks:
-        codec = reading.codecs.get(task.name)
-        labels = task.kind in ("segmentation", "binary")
-        shape = (count, *reading.size) if labels else (count, task.channels, *reading.size)
-        dtype = ("uint8" if labels else "float16" if task.kind == "direction"
-                 else DTYPE if codec else "float32")
+        codec, spec = reading.codecs.get(task.name), find_kind(task.kind).spec
+        shape = (count, *spec.target_shape(task, reading.size))
+        dtype = DTYPE if codec else spec.dtypes[0]
         arrays[task.name] = writer.array(split, task.name, shape, dtype, codec)
     return arrays
 
@@ -101,31 +99,18 @@ def _scan(writer: StoreWriter, reading: Reading,
     for split in SPLITS:
         for task in reading.tasks:
             array = arrays[split][task.name]
-            if not _any_valid(task, reading.codecs.get(task.name), array):
+            codec = reading.codecs.get(task.name)
+            if not any(task.valid(part).any() for part in portions(array, codec)):
                 files = writer.files.get(f"{split}/{task.name}", reading.names[split])
                 raise DataError(f"task '{task.name}': not one pixel of the {len(array)} {split} "
                                 f"label files ({files[0]} ...) is valid; check void, invalid and "
                                 "the files")
-            if task.kind == "direction" and (share := _facing_away(array)) > 0.5:
-                yield (f"{task.name}: {share:.0%} of the {split} directions point away from the "
-                       "camera (z > 0); if they are surface normals, set axes")
+            notes = find_kind(task.kind).spec.notes
+            yield from notes(task, split, portions(array, codec))
 
 
-def _any_valid(task: Task, codec: Codec | None, array: NDArray[Any]) -> bool:
-    return any(task.valid(codec.decode(part) if codec else part).any()
-               for part in portions(array))
-
-
-def _facing_away(array: NDArray[Any]) -> float:
-    """Share of valid directions with z > 0, which few visible surfaces have."""
-    valid = away = 0
-    for part in portions(array):
-        valid += int(part.any(axis=1).sum())
-        away += int((part[:, 2] > 0).sum())
-    return away / max(valid, 1)
-
-
-def portions(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """An array a few images at a time."""
-    return (array[start:start + _SCANNED_AT_ONCE]
-            for start in range(0, len(array), _SCANNED_AT_ONCE))
+def portions(array: NDArray[Any], codec: Codec | None) -> Iterator[NDArray[Any]]:
+    """The targets of an array a few images at a time, codes decoded."""
+    parts = (array[start:start + _SCANNED_AT_ONCE]
+             for start in range(0, len(array), _SCANNED_AT_ONCE))
+    return (codec.decode(part) if codec else part for part in parts)

@@ -16,7 +16,7 @@ from benchmark.tasks import Task
 
 Targets = Mapping[str, NDArray[Any]]
 """`image` (uint8 [3, H, W]) and every task's target of one image, as `Task` defines them:
-uint8 [H, W] for segmentation and binary, float [C, H, W] for regression and direction."""
+labels uint8 [H, W], maps float [C, H, W]."""
 
 
 class Reading(ABC):
@@ -35,7 +35,7 @@ class Reading(ABC):
     inputs: Sequence[Path]
     """Every file the arrays are made from."""
     codecs: Mapping[str, Codec] = {}
-    """How regression tasks are stored; those not named are stored as float32."""
+    """How maps are stored; those not named are stored as float32."""
     marks: Mapping[str, str] = {}
     """What makes these arrays another data set than usual (normals computed from depth, say);
     part of the fingerprint."""

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from benchmark.config.recipe import Recipe
-from benchmark.tasks.kinds import Kind
+from benchmark.tasks.losses import Kind
 
 
 def augment(images: Tensor, targets: Mapping[str, Tensor], kinds: Mapping[str, Kind],

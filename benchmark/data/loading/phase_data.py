@@ -16,7 +16,7 @@ from benchmark.data.store.files import IMAGE, Store
 from benchmark.errors import RequestError, RunError
 from benchmark.seeds import derive
 from benchmark.tasks import Task
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 
 _CHECKED_AT_ONCE = 32
 

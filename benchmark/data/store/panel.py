@@ -8,7 +8,8 @@ import numpy as np
 
 from benchmark.data.store.files import IMAGE, Split, Store
 from benchmark.files import write_atomically
-from benchmark.tasks.appearance import coloured, value_range
+from benchmark.tasks.appearance import coloured
+from benchmark.tasks.registry import find_kind
 
 _SAMPLES: tuple[tuple[Split, int], ...] = (("train", 2), ("eval", 2))
 """From each split: evenly spread over it."""
@@ -33,10 +34,8 @@ def draw(store: Store, path: Path) -> None:
         for task in store.tasks.values():
             truth = np.asarray(store.values(split, task.name, one))
             valid = task.valid(truth)
-            title = task.name
-            if task.kind == "regression":
-                low, high = value_range(truth, valid)
-                title += f"\n{low:.3g} to {high:.3g} {task.unit}".rstrip()
+            caption = find_kind(task.kind).appearance.caption(task, truth, valid)
+            title = f"{task.name}\n{caption}" if caption else task.name
             pictures[title] = coloured(task, truth, valid)[0]
         for place, (title, picture) in zip(axes[index], pictures.items(), strict=True):
             place.imshow(picture[0], interpolation="nearest")

@@ -13,12 +13,11 @@ from benchmark.data.formats.filling import portions
 from benchmark.data.store.files import IMAGE, SPLITS, Split, Store
 from benchmark.data.store.writer import content_hash
 from benchmark.errors import DataError
-from benchmark.tasks import Task
+from benchmark.tasks import VOID, Task
+from benchmark.tasks.registry import find_kind
 
 _KEPT = 1 << 20
 """Values of a map kept for its quantiles; of a larger map every k-th."""
-_LENGTHS = (0.97, 1.03)
-"""Of a direction, after rounding to half precision or 8 bits."""
 
 
 @dataclass
@@ -66,7 +65,7 @@ class _Scan:
     """One pass over one array."""
 
     def __init__(self, task: Task, split: Split) -> None:
-        self.task, self.split = task, split
+        self.task, self.split, self.spec = task, split, find_kind(task.kind).spec
         self.counts = np.zeros(256, np.int64)
         self.kept: list[NDArray[Any]] = []
         self.low, self.high = np.inf, -np.inf
@@ -75,55 +74,40 @@ class _Scan:
 
     def over(self, store: Store) -> Findings:
         array = store.array(self.split, self.task.name)
-        codec = store.codec(self.split, self.task.name)
         step = max(1, array.size // _KEPT)
-        for part in portions(array):
-            values = codec.decode(part) if codec else np.asarray(part)
+        for part in portions(array, store.codec(self.split, self.task.name)):
+            values = np.asarray(part)
             valid = self.task.valid(values)
             self.pixels, self.valid = self.pixels + valid.size, self.valid + int(valid.sum())
-            if self.task.kind in ("segmentation", "binary"):
+            if self.spec.labels:
                 self.counts += np.bincount(values.ravel(), minlength=256)
             else:
                 self._maps(values.astype(np.float32), valid, step)
+        found = self._shares() if self.spec.labels else self._statistics()
         return Findings(self.task, self.split, len(array), 100 * self.valid / max(self.pixels, 1),
-                        self._values(), self.wrong or self._wrong_class())
+                        found, self.wrong)
 
     def _maps(self, values: NDArray[np.float32], valid: NDArray[np.bool_], step: int) -> None:
         known = values.transpose(0, 2, 3, 1)[valid]
-        if not known.size:
-            return
-        self.low, self.high = min(self.low, known.min()), max(self.high, known.max())
-        if self.task.kind == "direction":
-            length = np.linalg.norm(known.astype(np.float64), axis=1)
-            if not _LENGTHS[0] < length.min() <= length.max() < _LENGTHS[1]:
-                self.wrong = f"a direction of length {length[abs(length - 1).argmax()]:.3g}"
-        elif self.task.encoding == "depth" and self.low <= 0:
-            self.wrong = f"a depth of {self.low:.3g}"
-        elif self.task.encoding == "inverse_depth" and self.low < 0:
-            self.wrong = f"an inverse depth of {self.low:.3g}"
-        self.kept.append(known[::step])
+        if known.size:
+            self.low, self.high = min(self.low, known.min()), max(self.high, known.max())
+            self.wrong = self.wrong or self.spec.fault(self.task, known)
+            self.kept.append(known[::step])
 
-    def _wrong_class(self) -> str:
-        classes = 2 if self.task.kind == "binary" else self.task.channels
-        beyond = np.flatnonzero(self.counts[classes:255]) + classes
-        return f"the label {beyond[0]} of {classes} classes" if beyond.size else ""
+    def _shares(self) -> dict[str, float]:
+        """Share of each label in percent of the valid pixels."""
+        names = self.spec.group_names(self.task)
+        beyond = np.flatnonzero(self.counts[len(names):VOID]) + len(names)
+        if beyond.size:
+            self.wrong = f"the label {beyond[0]} of {len(names)} classes"
+        return {name: 100 * int(count) / max(self.valid, 1)
+                for name, count in zip(names, self.counts, strict=False)}
 
-    def _values(self) -> dict[str, float]:
-        if self.task.kind in ("segmentation", "binary"):
-            names = (("no", "yes") if self.task.kind == "binary" else
-                     self.task.classes or [str(k) for k in range(self.task.channels)])
-            return {name: 100 * int(count) / max(self.valid, 1)
-                    for name, count in zip(names, self.counts, strict=False)}
+    def _statistics(self) -> dict[str, float]:
         if not self.kept:
             return {}
-        kept = np.concatenate(self.kept)
-        if self.task.kind == "direction":
-            x, y, z = (float(value) for value in kept.mean(0))
-            return {"mean x": x, "mean y": y, "mean z": z,
-                    "z < 0 in %": 100 * float((kept[:, 2] < 0).mean())}
-        p1, median, p99 = (float(value) for value in np.percentile(kept, (1, 50, 99)))
-        return {"min": float(self.low), "p1": p1, "median": median, "p99": p99,
-                "max": float(self.high), "mean": float(kept.mean())}
+        limits = float(self.low), float(self.high)
+        return self.spec.statistics(self.task, np.concatenate(self.kept), limits)
 
 
 def summary(store: Store) -> dict[str, Any]:

@@ -22,9 +22,8 @@ from benchmark.data.store.files import IMAGE, MANIFEST, SPLITS, ArrayInfo, Manif
 from benchmark.errors import DataError, RequestError
 from benchmark.files import digest, write_json
 from benchmark.tasks import Task
+from benchmark.tasks.registry import find_kind
 
-_DTYPES = {"segmentation": ("uint8",), "binary": ("uint8",),
-           "regression": ("float32", "float16", DTYPE), "direction": ("float32", "float16")}
 _JOURNAL = "journal.txt"
 _BETWEEN_FLUSHES = 5.0
 """Seconds of work that an interruption may cost."""
@@ -56,8 +55,8 @@ class StoreWriter:
               codec: Codec | None = None) -> NDArray[Any]:
         """An array on disk, to be filled by the caller: zeroed, or as an interruption left it.
 
-        shape is [N, 3, H, W] for `image`, [N, H, W] for segmentation and binary, [N, C, H, W]
-        for regression and direction; uint16 needs a codec. Raises `ValueError` on a shape or
+        shape is [N, 3, H, W] for `image`, [N, H, W] for labels, [N, C, H, W] for maps; uint16
+        needs a codec. Raises `ValueError` on a shape or
         dtype of another form, `OSError` when the disk has no room for it.
         """
         allowed, rank = (("uint8",), 4) if modality == IMAGE else self._form(modality)
@@ -74,8 +73,8 @@ class StoreWriter:
         return array
 
     def _form(self, modality: str) -> tuple[tuple[str, ...], int]:
-        kind = self.tasks[modality].kind
-        return _DTYPES[kind], 3 if kind in ("segmentation", "binary") else 4
+        spec = find_kind(self.tasks[modality].kind).spec
+        return spec.dtypes, 3 if spec.labels else 4
 
     def _left(self, path: Path, shape: tuple[int, ...],
               dtype: str) -> np.memmap[Any, Any] | None:

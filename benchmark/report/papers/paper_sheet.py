@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from benchmark.report.papers.paper import Pair, PaperTable
 from benchmark.report.papers.paper_data import Published
-from benchmark.report.tables.names import METRIC_NAMES, heading
+from benchmark.report.tables.names import heading
+from benchmark.tasks.metric_values import metric_title
 
-NAMES = {"delta": "Δ", "rank": "mean rank", "parameters_saved": "extra parameters saved",
-         "miou_gain": "mIoU gain", **METRIC_NAMES}
+TITLES = {"delta": "Δ", "rank": "mean rank", "parameters_saved": "extra parameters saved",
+          "miou_gain": "mIoU gain"}
+"""Columns of papers that are not metrics of a task."""
 NOTHING = "—"
 LABELS = 3
 """ArrayLoader before the measured ones: method, whose numbers a line holds, and its seeds."""
@@ -92,7 +94,7 @@ def _ranges(numbers: Sequence[int]) -> str:
 def _heading(column: Published) -> str:
     task = "" if column.task == "all" else f"{column.task} "
     versus = f" vs {column.baseline}" if column.baseline else ""
-    name = f"{task}{NAMES.get(column.metric, column.metric)}{versus}"
+    name = f"{task}{TITLES.get(column.metric) or metric_title(column.metric)}{versus}"
     return heading(name, column.unit, column.higher_is_better)
 
 

@@ -32,7 +32,7 @@ from benchmark.report.runs.collection import Collection
 from benchmark.report.runs.grid import Grid
 from benchmark.tasks import Task
 from benchmark.tasks.appearance import Pixels, coloured
-from benchmark.tasks.kinds import kind_of
+from benchmark.tasks.losses import kind_of
 
 ROWS = 2
 """Images of each task."""
@@ -113,7 +113,7 @@ def maps_of(run: Shown, task: Task, how: Distilling, images: int = ROWS) -> Maps
     last, kind = len(run.previews.tasks), kind_of(task)
     teacher, student = (torch.from_numpy(run.previews.raw[phase, task.name][:images]).float()
                         for phase in (last - 1, last))
-    smooth = student.softmax(1) if task.kind == "segmentation" else kind.prediction(student)
+    smooth = kind.smooth_prediction(student)
     channels = smooth.reshape(len(student), -1, *student.shape[-2:]).transpose(0, 1)
     distance = kind.distance(student, teacher, soft=how.soft, temperature=how.temperature)
     found = (kind.prediction(teacher), kind.prediction(student),

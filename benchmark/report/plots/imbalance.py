@@ -27,9 +27,9 @@ from benchmark.report.plots.style import COLOURS
 from benchmark.report.runs.collection import Collection
 from benchmark.report.runs.grid import Grid
 from benchmark.tasks import Task
-from benchmark.tasks.binary.metrics import THRESHOLDS
-from benchmark.tasks.kinds import kind_of
-from benchmark.tasks.lookup import check
+from benchmark.tasks.losses import kind_of
+from benchmark.tasks.metric_values import check
+from benchmark.tasks.registry import find_kind
 
 _HIGH, _LEFT, _HEAD = 1.1, 0.5, 0.55
 """Inches of a panel's axes, of what stands left of them and above."""
@@ -102,23 +102,18 @@ def shares(run: Shown, task: Task) -> Shares:
 
     Raises `RequestError` when the statistics of the run are missing or do not fit its task.
     """
-    last = len(run.previews.tasks)
-    if task.kind == "segmentation":
-        confusion = _statistics(run, task)["confusion"].sum(0)
-        names = task.classes or tuple(map(str, range(task.channels)))
-        return Shares(names, _percent(confusion.sum(0)), _percent(confusion.sum(1)))
-    if task.kind == "binary":
-        counted = {name: values.sum(0) for name, values in _statistics(run, task).items()}
-        pixels = counted["positives"] + counted["negatives"]
-        yes = counted["predicted"][THRESHOLDS.index(0.5)]
-        return Shares(("no", "yes"), _percent(np.array([pixels - yes, yes])),
-                      _percent(np.array([counted["negatives"], counted["positives"]])))
-    raw = torch.from_numpy(run.previews.raw[last, task.name]).float()
-    groups = kind_of(task).groups(raw)
-    return Shares(("low", "high"), _percent(np.bincount(groups.flatten(), minlength=2)), None)
+    kind = find_kind(task.kind)
+    names = kind.spec.group_names(task)
+    counts = kind.metrics.group_counts(_sums(run, task)) if kind.spec.labels else None
+    if counts is not None:
+        return Shares(names, *map(_percent, counts))
+    raw = torch.from_numpy(run.previews.raw[len(run.previews.tasks), task.name]).float()
+    groups = kind_of(task).groups(raw).flatten()
+    return Shares(names, _percent(np.bincount(groups, minlength=len(names))), None)
 
 
-def _statistics(run: Shown, task: Task) -> Statistics:
+def _sums(run: Shown, task: Task) -> Statistics:
+    """The statistics of a task after the last phase, summed over images."""
     last = len(run.previews.tasks)
     try:
         found = load_statistics(run.folder)[last, task.name]
@@ -126,7 +121,7 @@ def _statistics(run: Shown, task: Task) -> Statistics:
     except (KeyError, ValueError) as error:
         raise RequestError(f"{run.folder / STATISTICS_FILE}: does not fit its run (phase {last}, "
                            f"{task.name}): {error}") from None
-    return found
+    return {name: values.sum(0) for name, values in found.items()}
 
 
 def _percent(counts: NDArray[Any]) -> NDArray[np.float64]:

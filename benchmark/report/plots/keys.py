@@ -11,11 +11,17 @@ from numpy.typing import NDArray
 
 from benchmark.report.plots.drawing import Sheet, text_inches
 from benchmark.tasks import Task
-from benchmark.tasks.appearance import coloured, palette, value_range
+from benchmark.tasks.appearance import (
+    ClassLegend,
+    ColourBar,
+    PictureKey,
+    Sentence,
+    colour_key,
+)
 
 ROW = 0.17
 """Inches of a line of a key."""
-_BALL = 0.5
+_SQUARE = 0.5
 _BAR = 1.6
 
 
@@ -46,50 +52,38 @@ class Key(Protocol):
 
 def key_of(task: Task, truth: NDArray[Any], *shown: NDArray[Any]) -> Key:
     """The key of pictures that `coloured` makes of a truth and of what was predicted."""
-    valid = task.valid(truth)
-    if task.kind == "segmentation":
-        found = np.unique(np.concatenate([truth[valid], *(each.ravel() for each in shown)]))
-        return Patches(task, tuple(found.tolist()))
-    if task.kind == "direction":
-        return Ball(task)
-    if task.kind == "binary":
-        return Bar("probability", (0.0, 1.0))
-    if task.channels == 3:
-        low, high = value_range(truth, valid)
-        return Words(f"red, green and blue: channels from {low:.3g} to {high:.3g} "
-                     f"{task.unit}".rstrip())
-    mean = f"mean of {task.channels} channels" if task.channels > 1 else task.name
-    return Bar(f"{mean} ({task.unit})" if task.unit else mean,
-               value_range(truth, valid))
+    match colour_key(task, truth, *shown):
+        case ClassLegend() as legend:
+            return Patches(legend)
+        case ColourBar() as bar:
+            return Bar(bar)
+        case PictureKey() as explained:
+            return Picture(explained)
+        case Sentence(text):
+            return Words(text)
 
 
 @dataclass(frozen=True)
 class Patches:
-    """A patch and a name for each class that occurs; the number of a class without a name."""
+    """A patch and a name for each class that occurs."""
 
-    task: Task
-    classes: tuple[int, ...]
-
-    @property
-    def names(self) -> list[str]:
-        """The names shown, in the order of the classes."""
-        return [self.task.classes[k] if self.task.classes else str(k) for k in self.classes]
+    legend: ClassLegend
 
     def _per_row(self, width: float) -> tuple[int, float]:
-        each = 0.3 + max(map(text_inches, self.names), default=0.0)
+        each = 0.3 + max(map(text_inches, self.legend.names), default=0.0)
         return max(1, int(width / each)), each
 
     def height(self, width: float) -> float:
         per_row, _ = self._per_row(width)
-        return ROW * -(-len(self.classes) // per_row)
+        return ROW * -(-len(self.legend.names) // per_row)
 
     def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
         per_row, each = self._per_row(width)
-        colours = palette(self.task.channels)
         axes = inches(sheet, left, top, width, self.height(width))
-        for index, (k, name) in enumerate(zip(self.classes, self.names, strict=True)):
+        colours = np.array(self.legend.colours, np.uint8)
+        for index, name in enumerate(self.legend.names):
             row, column = divmod(index, per_row)
-            picture(axes, colours[k][None, None], column * each, row * ROW + 0.03, 0.14, 0.11)
+            picture(axes, colours[index][None, None], column * each, row * ROW + 0.03, 0.14, 0.11)
             axes.text(column * each + 0.18, row * ROW + 0.09, name, va="center")
 
 
@@ -97,42 +91,36 @@ class Patches:
 class Bar:
     """A colour bar with what it measures."""
 
-    label: str
-    limits: tuple[float, float]
+    bar: ColourBar
 
     def height(self, width: float) -> float:
         return 2 * ROW
 
     def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
         axes = sheet.axes(left + 0.1, top + 0.03, _BAR, 0.1)
-        low, high = self.limits
+        low, high = self.bar.limits
         high = high if high > low else low + 1
-        axes.imshow(np.linspace(0, 1, 256)[None], cmap="viridis", aspect="auto",
+        axes.imshow(np.linspace(0, 1, 256)[None], cmap=self.bar.colour_map, aspect="auto",
                     extent=(low, high, 0, 1))
         axes.set_yticks([])
         axes.locator_params(axis="x", nbins=4)
         axes.grid(False)
-        axes.text(1.06, 0.45, self.label, transform=axes.transAxes, va="center")
+        axes.text(1.06, 0.45, self.bar.label, transform=axes.transAxes, va="center")
 
 
 @dataclass(frozen=True)
-class Ball:
-    """A ball seen from the camera: the colour of a surface that faces each way."""
+class Picture:
+    """A square picture with what it shows."""
 
-    task: Task
+    key: PictureKey
 
     def height(self, width: float) -> float:
-        return _BALL
+        return _SQUARE
 
     def draw(self, sheet: Sheet, left: float, top: float, width: float) -> None:
-        axes = inches(sheet, left, top, width, _BALL)
-        across, down = np.meshgrid(*[np.linspace(-1, 1, 101)] * 2)
-        depth = 1 - across**2 - down**2
-        facing = np.stack([across, down, -np.sqrt(depth.clip(0))])[None]
-        ball = coloured(self.task, facing, np.ones((1, 101, 101), bool))[0][0]
-        ball[depth < 0] = 255
-        picture(axes, ball, 0, 0, _BALL, _BALL)
-        axes.text(_BALL + 0.06, _BALL / 2, "a ball seen from the camera", va="center")
+        axes = inches(sheet, left, top, width, _SQUARE)
+        picture(axes, self.key.pixels, 0, 0, _SQUARE, _SQUARE)
+        axes.text(_SQUARE + 0.06, _SQUARE / 2, self.key.caption, va="center")
 
 
 @dataclass(frozen=True)

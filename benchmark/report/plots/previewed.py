@@ -15,8 +15,8 @@ from benchmark.report.plots.means import REFERENCE, best_first, by_sequence, tit
 from benchmark.report.runs.collection import Collection
 from benchmark.report.runs.grid import Grid, RunKey
 from benchmark.report.runs.lines import MethodRuns
-from benchmark.report.tables.names import METRIC_NAMES
 from benchmark.tasks import Task
+from benchmark.tasks.metric_values import metric_title
 
 MOST = 8
 """Lifelong methods in one figure."""
@@ -42,7 +42,7 @@ class Shown:
         (info,) = (each for each in self.record.tasks if each.name == task.name)
         (metric,) = (each for each in info.metrics if each.primary)
         value = self.record.matrix[task.name][metric.name][phase - 1]
-        name = METRIC_NAMES.get(metric.name, metric.name)
+        name = metric_title(metric.name)
         if value is None:
             return f"{name} undefined"
         told = f"{value:.2f}" if metric.unit in ("%", "deg") else f"{value:.4g}"

@@ -8,7 +8,7 @@ from benchmark.errors import RequestError
 from benchmark.record import STATISTICS_FILE, load_statistics
 from benchmark.report.runs.collection import StoredRun
 from benchmark.scores import Matrix, Value
-from benchmark.tasks.lookup import values_of
+from benchmark.tasks.metric_values import values_of
 
 
 def matrix_of(found: StoredRun, convention: str) -> Matrix:

@@ -12,7 +12,6 @@ from benchmark.report.runs.grid import BASELINES, Grid, RunKey
 from benchmark.report.runs.lines import MethodRuns
 from benchmark.report.site.charts import Spark, spark
 from benchmark.report.site.numbers import decimals, text
-from benchmark.report.tables.names import METRIC_NAMES
 from benchmark.report.tables.table import Column
 from benchmark.scores import (
     Matrix,
@@ -25,6 +24,7 @@ from benchmark.scores import (
     worst_task,
 )
 from benchmark.statistics import Interval, interval, mean_of_means, strata
+from benchmark.tasks.metric_values import metric_title
 
 COSTS = {"carried": 1, "exemplars": 0, "parameters_added": 1, "train": 1}
 """The costs of `benchmark.report.runs.costs` that have a column, and their decimals."""
@@ -153,7 +153,7 @@ def missing_at(cells: Sequence[RunKey]) -> str:
 def primary_columns(grid: Grid) -> list[Column]:
     """The primary metric of every task, in the order of the grid's first sequence."""
     return [Column(f"{task.name}/{metric.name}",
-                   f"{task.name} {METRIC_NAMES.get(metric.name, metric.name)}",
+                   f"{task.name} {metric_title(metric.name)}",
                    metric.unit, metric.higher_is_better)
             for task in grid.record.tasks for metric in task.metrics if metric.primary]
 

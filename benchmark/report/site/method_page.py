@@ -9,8 +9,9 @@ from benchmark.report.runs.lines import MethodRuns
 from benchmark.report.site.charts import Chart, chart
 from benchmark.report.site.leaderboard import Scored, mean_curve, missing_at
 from benchmark.report.site.slugs import slug
-from benchmark.report.tables.names import METRIC_NAMES, heading
+from benchmark.report.tables.names import heading
 from benchmark.scores import Score, relative_bwt, relative_forgetting
+from benchmark.tasks.metric_values import metric_title
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,6 @@ def _metrics(scored: Scored, line: MethodRuns[RunKey]) -> list[Chart | None]:
             by_task.setdefault(curve.task, []).append(curve.values)
             units[curve.task] = curve.unit
             titles[curve.task] = heading(
-                f"{curve.task} {METRIC_NAMES.get(curve.metric, curve.metric)}", curve.unit,
+                f"{curve.task} {metric_title(curve.metric)}", curve.unit,
                 curve.higher_is_better)
     return [chart(titles[task], curves, unit=units[task]) for task, curves in by_task.items()]

@@ -13,7 +13,7 @@ from benchmark.report.runs.settings import flatten, value_text
 from benchmark.report.site.charts import Chart, chart
 from benchmark.report.site.leaderboard import Scored
 from benchmark.report.site.numbers import decimals, text
-from benchmark.report.tables.names import METRIC_NAMES, heading
+from benchmark.report.tables.names import heading
 from benchmark.scores import (
     Curve,
     Matrix,
@@ -23,6 +23,7 @@ from benchmark.scores import (
     relative_forgetting,
     worst_task,
 )
+from benchmark.tasks.metric_values import metric_title
 
 STEPS = (1.0, 5.0, 15.0, 30.0)
 """Changes in % from which a cell of the matrix has the first to the fourth shade."""
@@ -90,7 +91,7 @@ def references(place: Place) -> dict[str, Matrix]:
 def charts(record: Record) -> list[Chart]:
     """The primary metric of every task after every phase."""
     labels = phase_labels(record)
-    drawn = [chart(heading(f"{task.name} {METRIC_NAMES.get(curve.metric, curve.metric)}",
+    drawn = [chart(heading(f"{task.name} {metric_title(curve.metric)}",
                            curve.unit, curve.higher_is_better), [], curve.values, curve.unit,
                    labels)
              for task, curve in zip(record.tasks, Matrix.of(record).primary, strict=True)]
@@ -125,7 +126,7 @@ def mib(count: int) -> str:
 
 
 def _matrix_row(curve: Curve) -> MatrixRow:
-    name = heading(METRIC_NAMES.get(curve.metric, curve.metric), curve.unit,
+    name = heading(metric_title(curve.metric), curve.unit,
                    curve.higher_is_better)
     digits = decimals(curve.values, curve.unit)
     learnt = curve.after(curve.learnt)

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from benchmark.errors import RequestError
 from benchmark.record import STATISTICS_FILE, Record, Statistics, TaskInfo, load_statistics
 from benchmark.tasks import Task
-from benchmark.tasks.lookup import check, metrics_of, values_of
+from benchmark.tasks.metric_values import check, metrics_of, values_of
+from benchmark.tasks.registry import find_kind
 
 TOLERANCE = 1e-9
 """Relative; statistics are exact sums, so only the last bits of a division may differ."""
@@ -76,17 +77,13 @@ def _cell(record: Record, task: TaskInfo, phase: int, statistics: Statistics) ->
 
 
 def _defined(task: TaskInfo, statistics: Statistics) -> Task:
-    """The task as far as its metrics and statistics depend on it."""
-    confusion = statistics.get("confusion")
-    channels = {"direction": 3, "segmentation": 0 if confusion is None else confusion.shape[-1]}
-    formulas = {metric.formula for metric in task.metrics}
-    encoding = ("inverse_depth" if "regression.rel_inverse" in formulas
-                else "depth" if "regression.rel" in formulas else "plain")
-    unit = next(metric.unit for metric in task.metrics if metric.primary)
+    """The task as far as its metrics and statistics depend on it.
+
+    Raises `RequestError` when its kind is not known here, or refuses it.
+    """
+    kind = find_kind(task.kind)
     try:
-        return Task.model_validate({
-            "name": task.name, "kind": task.kind, "channels": channels.get(task.kind, 1),
-            "encoding": encoding, "unit": unit if task.kind == "regression" else ""})
+        return kind.metrics.recorded_task(task, kind.spec.channels, statistics)
     except ValidationError as error:
         raise RequestError(f"task '{task.name}': {error.errors()[0]['msg']}") from None
 

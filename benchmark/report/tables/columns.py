@@ -9,7 +9,6 @@ from benchmark.errors import unknown
 from benchmark.record import Record
 from benchmark.report.runs.costs import COLUMNS as COSTS
 from benchmark.report.runs.grid import BASELINES
-from benchmark.report.tables.names import METRIC_NAMES
 from benchmark.report.tables.table import Column
 from benchmark.scores import (
     Matrix,
@@ -25,6 +24,7 @@ from benchmark.scores import (
     relative_forgetting,
     worst_task,
 )
+from benchmark.tasks.metric_values import metric_title
 
 USUAL = ("metrics", "delta", "forgetting", "bwt", "rank", "carried", "train")
 """ArrayLoader of a table unless others are asked for; `metrics` stands for primary metrics."""
@@ -122,7 +122,7 @@ def chosen(names: Sequence[str], record: Record, baseline: str,
             columns.append(Column(RANK, "mean rank", "", False))
         elif key in metrics:
             task, metric = metrics[key]
-            columns.append(Column(key, f"{task.name} {METRIC_NAMES.get(metric.name, metric.name)}",
+            columns.append(Column(key, f"{task.name} {metric_title(metric.name)}",
                                   metric.unit, metric.higher_is_better))
     return columns
 

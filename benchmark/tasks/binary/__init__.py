@@ -1,1 +1,7 @@
-"""The task kind 'binary'."""
+"""The task kind 'binary': a yes or no per pixel, such as edges and saliency."""
+
+from benchmark.tasks.kind import TaskKind
+
+KIND = TaskKind("binary", __name__, spec=".spec:BinarySpec",
+                metrics=".metrics:BinaryMetrics", losses=".losses:BinaryLosses",
+                appearance=".appearance:BinaryAppearance")

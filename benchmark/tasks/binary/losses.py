@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.tasks.binary.metrics import THRESHOLDS
-from benchmark.tasks.kinds import TWO_GROUPS, Kind
-from benchmark.tasks.task import VOID
+from benchmark.tasks.losses import TWO_GROUPS, Kind
 
 
 class BinaryLosses(Kind):
@@ -19,11 +18,6 @@ class BinaryLosses(Kind):
     Positive and negative pixels of a batch weigh the same in total (HED, Xie and Tu 2015, Eq. 2),
     scaled so that an evenly split batch has the plain cross-entropy.
     """
-
-    invalid = VOID
-
-    def valid(self, target: Tensor) -> Tensor:
-        return target != VOID
 
     def loss_map(self, raw: Tensor, target: Tensor) -> Tensor:
         valid = self.valid(target)
@@ -51,6 +45,10 @@ class BinaryLosses(Kind):
         return (raw[:, 0] > 0).long()
 
     def group_count(self, edges: Sequence[float] = TWO_GROUPS) -> int:
+        return 2
+
+    @property
+    def class_count(self) -> int:
         return 2
 
     def prediction(self, raw: Tensor) -> Tensor:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from benchmark.tasks.metric import Definition, Metric, Statistic, Statistics, Values, ratio
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.tasks.metric import KindMetrics, Metric, Statistic, Statistics, Values, ratio
 from benchmark.tasks.task import Task
 
 THRESHOLDS = tuple(k / 100 for k in range(1, 100))
 """Probabilities from which on (p >= threshold) a pixel is predicted positive."""
 
 
-class BinaryMetrics(Definition):
+class BinaryMetrics(KindMetrics):
     """Counts and negative log-likelihoods of the pixels that are not void."""
+
+    titles = {"f_max": "max F", "balanced_bce": "balanced BCE"}
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:
         return (Metric("f_max", "%", True, True, "binary.f_max"),
@@ -35,3 +40,8 @@ class BinaryMetrics(Definition):
                + ratio(sums["nll_negative"], sums["negatives"])) / 2
         # Without a positive pixel every prediction has F 0, which says nothing about it.
         return {"f_max": np.where(positives > 0, 100 * f_best, np.nan), "balanced_bce": bce}
+
+    def group_counts(self, sums: Statistics) -> tuple[NDArray[Any], NDArray[Any]]:
+        yes, no = sums["positives"], sums["negatives"]
+        predicted = sums["predicted"][THRESHOLDS.index(0.5)]
+        return np.array([yes + no - predicted, predicted]), np.array([no, yes])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from benchmark.tasks.direction.metrics import ANGLE_THRESHOLDS, BIN_WIDTH, BINS
-from benchmark.tasks.kinds import TWO_GROUPS, Kind, cut
+from benchmark.tasks.losses import Kind
 
 
 def unit(raw: Tensor) -> Tensor:
@@ -22,8 +20,6 @@ def unit(raw: Tensor) -> Tensor:
 class DirectionLosses(Kind):
     """1 - cos on raw vectors [B, 3, H, W] of any length; a zero target vector is invalid."""
 
-    invalid = 0.0
-
     def valid(self, target: Tensor) -> Tensor:
         return target.square().sum(1) > 0
 
@@ -33,12 +29,6 @@ class DirectionLosses(Kind):
     def distance(self, raw: Tensor, teacher: Tensor, soft: bool = True,
                  temperature: float = 1.0) -> Tensor:
         return 1 - (unit(raw) * unit(teacher)).sum(1)
-
-    def pseudo_label(self, raw: Tensor) -> Tensor:
-        return unit(raw)
-
-    def groups(self, raw: Tensor, edges: Sequence[float] = TWO_GROUPS) -> Tensor:
-        return cut(unit(raw).mean(1), edges)
 
     def prediction(self, raw: Tensor) -> Tensor:
         return unit(raw)

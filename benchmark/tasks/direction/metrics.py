@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.tasks.metric import Definition, Metric, Statistic, Statistics, Values, ratio
+from benchmark.tasks.metric import KindMetrics, Metric, Statistic, Statistics, Values, ratio
 from benchmark.tasks.task import Task
 
 ANGLE_THRESHOLDS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}
@@ -20,12 +20,15 @@ BINS = 360
 """Bin k holds angles in [k, k + 1) * BIN_WIDTH; the last one holds 180 degrees too."""
 
 
-class DirectionMetrics(Definition):
+class DirectionMetrics(KindMetrics):
     """Angles of the pixels whose true vector is not zero.
 
     A prediction that is not finite counts in `pixels`, makes `angle` nan and falls into no bin
     and below no threshold: the median then treats it as worse than any angle.
     """
+
+    titles = {"mean": "mean angle", "median": "median angle", "within_11_25": "< 11.25°",
+              "within_22_5": "< 22.5°", "within_30": "< 30°"}
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:
         return (Metric("mean", "deg", False, True, "direction.mean"),

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from benchmark.tasks.kinds import TWO_GROUPS, Kind, cut
+from benchmark.tasks.losses import Kind
 
 
 class RegressionLosses(Kind):
     """L1 on raw values [B, C, H, W], the mean over channels; NaN in a target is invalid."""
-
-    invalid = math.nan
-
-    def valid(self, target: Tensor) -> Tensor:
-        return target.isfinite().all(1)
 
     def loss_map(self, raw: Tensor, target: Tensor) -> Tensor:
         return self._residual(raw, target).abs().mean(1)
@@ -30,15 +22,6 @@ class RegressionLosses(Kind):
     def distance(self, raw: Tensor, teacher: Tensor, soft: bool = True,
                  temperature: float = 1.0) -> Tensor:
         return (raw - teacher).abs().mean(1)
-
-    def pseudo_label(self, raw: Tensor) -> Tensor:
-        return raw
-
-    def groups(self, raw: Tensor, edges: Sequence[float] = TWO_GROUPS) -> Tensor:
-        return cut(raw.mean(1), edges)
-
-    def prediction(self, raw: Tensor) -> Tensor:
-        return raw
 
     def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
         valid = self.valid(target)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.tasks.metric import Definition, Metric, Statistic, Statistics, Values, ratio
+from benchmark.tasks.metric import (
+    KindMetrics,
+    Metric,
+    Recorded,
+    Statistic,
+    Statistics,
+    Values,
+    ratio,
+)
 from benchmark.tasks.task import Task
 
 DELTA_1 = 1.25
@@ -14,13 +22,15 @@ RELATIVE_ENCODINGS = ("depth", "inverse_depth")
 """Encodings whose values are positive lengths, so that a relative error means something."""
 
 
-class RegressionMetrics(Definition):
+class RegressionMetrics(KindMetrics):
     """Errors of a pixel are means over its channels; `squared` is the mean squared error.
 
     `relative` and `delta1` run over `positive`, the valid pixels with a true value above 0; a
     prediction of 0 or below is never near. A prediction that is not finite makes the float sums
     infinite or nan, and the errors of the run undefined.
     """
+
+    titles = {"abs": "abs error", "rmse": "RMSE", "rel": "rel error", "delta1": "δ1"}
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:
         errors = (Metric("abs", task.unit, False, True, "regression.abs"),
@@ -51,3 +61,11 @@ class RegressionMetrics(Definition):
             values["rel"] = ratio(sums["relative"], sums["positive"])
             values["delta1"] = 100 * ratio(sums["delta1"], sums["positive"])
         return values
+
+    def recorded_task(self, recorded: Recorded, channels: int | None,
+                      statistics: Statistics) -> Task:
+        task = super().recorded_task(recorded, channels, statistics)
+        formulas = {metric.formula for metric in recorded.metrics}
+        encoding = ("inverse_depth" if "regression.rel_inverse" in formulas
+                    else "depth" if "regression.rel" in formulas else "plain")
+        return task.model_copy(update={"encoding": encoding})

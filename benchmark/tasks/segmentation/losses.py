@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.tasks.kinds import TWO_GROUPS, Kind
+from benchmark.tasks.losses import TWO_GROUPS, Kind
 from benchmark.tasks.task import VOID
 
 
@@ -25,11 +25,6 @@ def likeliest(raw: Tensor) -> Tensor:
 
 class SegmentationLosses(Kind):
     """Cross-entropy on logits [B, K, H, W]; targets uint8 [B, H, W] with `VOID`."""
-
-    invalid = VOID
-
-    def valid(self, target: Tensor) -> Tensor:
-        return target != VOID
 
     def loss_map(self, raw: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(raw, target.long(), ignore_index=VOID, reduction="none")
@@ -51,8 +46,15 @@ class SegmentationLosses(Kind):
     def group_count(self, edges: Sequence[float] = TWO_GROUPS) -> int:
         return self.task.channels
 
+    @property
+    def class_count(self) -> int:
+        return self.task.channels
+
     def prediction(self, raw: Tensor) -> Tensor:
         return self.pseudo_label(raw)
+
+    def smooth_prediction(self, raw: Tensor) -> Tensor:
+        return raw.softmax(1)
 
     def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
         images, classes = raw.shape[:2]

@@ -7,11 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.tasks.metric import Definition, Metric, Statistic, Statistics, Values, ratio
+from benchmark.tasks.metric import (
+    KindMetrics,
+    Metric,
+    Recorded,
+    Statistic,
+    Statistics,
+    Values,
+    ratio,
+)
 from benchmark.tasks.task import Task
 
 
-class SegmentationMetrics(Definition):
+class SegmentationMetrics(KindMetrics):
     """Confusion counts of the pixels whose label is a class; void pixels are not in them.
 
     Under the `batch` convention the matrix stays one sum over all images, as in the code
@@ -19,6 +27,7 @@ class SegmentationMetrics(Definition):
     """
 
     pooled_in_batches = True
+    titles = {"miou": "mIoU", "pixel_accuracy": "pixel accuracy"}
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:
         return (Metric("miou", "%", True, True, "segmentation.miou"),
@@ -39,8 +48,20 @@ class SegmentationMetrics(Definition):
         return {"miou": 100 * ratio(iou.sum(-1), present),
                 "pixel_accuracy": 100 * ratio(hits.sum(-1), confusion.sum((-2, -1)))}
 
+    def recorded_task(self, recorded: Recorded, channels: int | None,
+                      statistics: Statistics) -> Task:
+        confusion = statistics.get("confusion")
+        classes = 0 if confusion is None else confusion.shape[-1]
+        return Task(name=recorded.name, kind=recorded.kind, channels=classes)
+
+    def group_counts(self, sums: Statistics) -> tuple[NDArray[Any], NDArray[Any]]:
+        return sums["confusion"].sum(0), sums["confusion"].sum(1)
+
+    def remark(self, sums: Statistics) -> str:
+        confusion = sums["confusion"]
+        return f"mIoU over {classes_present(confusion)} of {len(confusion)} classes"
+
 
 def classes_present(confusion: NDArray[Any]) -> int:
-    """How many classes the mean IoU of `confusion`, [N, K, K] over images, runs over."""
-    total = confusion.sum(0)
-    return int(((total.sum(0) + total.sum(1)) > 0).sum())
+    """How many classes the mean IoU of a confusion matrix [K, K] runs over."""
+    return int(((confusion.sum(0) + confusion.sum(1)) > 0).sum())

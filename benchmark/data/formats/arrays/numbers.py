@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.formats import decode
 from benchmark.data.formats.arrays.task import ArrayTask
 from benchmark.errors import DataError
 from benchmark.tasks import VOID
+from benchmark.tasks.registry import find_kind
 
 _TOLERANCE = 1e-3
 """How far beyond 0 and 1 resampling may have brought an image."""
@@ -38,13 +38,11 @@ def to_target(path: Path, raw: NDArray[Any], task: ArrayTask) -> NDArray[Any]:
     """Stored numbers [C, H, W] as the target that `Task` defines."""
     if task.labels:
         return _to_classes(path, raw[0], task)
-    if task.task.kind == "direction":
-        return decode.to_directions(path, raw[list(task.order)], axes=task.axes)
-    return _to_map(path, raw, task)
+    return _to_map(path, raw[list(task.order)] if task.order else raw, task)
 
 
 def _to_classes(path: Path, raw: NDArray[Any], task: ArrayTask) -> NDArray[np.uint8]:
-    count = 2 if task.task.kind == "binary" else task.task.channels
+    count = len(find_kind(task.task.kind).spec.group_names(task.task))
     void = np.isin(raw, task.void)
     fits = (raw >= 0) & (raw < count)
     if raw.dtype.kind == "f":
@@ -55,8 +53,8 @@ def _to_classes(path: Path, raw: NDArray[Any], task: ArrayTask) -> NDArray[np.ui
     return np.where(void, VOID, raw).astype(np.uint8)
 
 
-def _to_map(path: Path, raw: NDArray[Any], task: ArrayTask) -> NDArray[np.float32]:
-    values = decode.to_map(raw, task.scale, task.offset, task.invalid)
+def _to_map(path: Path, raw: NDArray[Any], task: ArrayTask) -> NDArray[Any]:
+    values = find_kind(task.task.kind).spec.target(path, raw, task.stored)
     if task.limits:
         lowest, highest = task.limits
         beyond = np.isfinite(values) & ((raw < lowest) | (raw >= highest))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from benchmark.data.store.codec import Codec
 from benchmark.tasks import Task
+from benchmark.tasks.registry import find_kind
+from benchmark.tasks.stored import StoredValues
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class ArrayTask:
     offset: float = 0.0
     axes: tuple[int, int, int] = (1, 1, 1)
     """Direction: signs that bring the frame to x right, y down, z away."""
-    order: tuple[int, int, int] = (0, 1, 2)
-    """Direction: the channels that are x, y and z; the signs come after."""
+    order: tuple[int, ...] = ()
+    """Direction: the channels that are x, y and z, where they do not lie so; the signs come
+    after."""
     limits: tuple[float, float] | None = None
     """Regression: valid numbers are at least the first and below the second."""
     hint: str = ""
@@ -36,7 +39,15 @@ class ArrayTask:
     @property
     def labels(self) -> bool:
         """Whether the values are classes."""
-        return self.task.kind in ("segmentation", "binary")
+        return find_kind(self.task.kind).spec.labels
+
+    @property
+    def stored(self) -> StoredValues:
+        """What the numbers of a map mean."""
+        return StoredValues.model_validate({
+            "kind": self.task.kind, "encoding": "npy", "channels": self.task.channels,
+            "scale": self.scale, "offset": self.offset, "invalid": self.invalid,
+            "axes": self.axes})
 
     @property
     def channels(self) -> int:

@@ -31,6 +31,8 @@ from benchmark.data.sources.nyuv2.labelled import (
 )
 from benchmark.data.sources.nyuv2.normals import NOTHING, USUAL, NormalFiles, open_normals
 from benchmark.data.store.files import IMAGE, SPLITS, Split
+from benchmark.tasks.direction.spec import to_directions
+from benchmark.tasks.stored import to_map
 
 if TYPE_CHECKING:
     from benchmark.data.sources.nyuv2 import Config
@@ -79,7 +81,7 @@ class OfficialReading(Reading):
 
     def _targets(self, index: int) -> Targets:
         frame = self._frames.read(index)
-        depth = decode.to_map(self._resized(frame.depth)[None])
+        depth = to_map(self._resized(frame.depth)[None])
         depth[depth <= 0] = np.nan
         return {IMAGE: decode.resize_image(self._cut(frame.image), self.size),
                 SEMANTIC: self._mapping[self._resized(frame.label)],
@@ -89,7 +91,7 @@ class OfficialReading(Reading):
 
     def _given(self, files: NormalFiles, index: int) -> NDArray[np.float32]:
         colours = self._resized(files.read(index))[list(ORDER)]
-        return decode.to_directions(files.path / f"normals/{index:04d}.png", colours, 1 / NOTHING,
+        return to_directions(files.path / f"normals/{index:04d}.png", colours, 1 / NOTHING,
                                     -1.0, [NOTHING] * 3, signs(self._config.normal_axes))
 
     def _cut(self, array: NDArray[Any]) -> NDArray[Any]:

@@ -26,6 +26,8 @@ from benchmark.data.sources.pascal_context.tasks import (
 from benchmark.data.store.files import IMAGE, SPLITS, Split
 from benchmark.errors import DataError
 from benchmark.tasks import VOID
+from benchmark.tasks.direction.spec import to_directions
+from benchmark.tasks.stored import to_classes
 
 if TYPE_CHECKING:
     from benchmark.data.sources.pascal_context import Config
@@ -90,7 +92,7 @@ class PascalReading(Reading):
         files = {task: found[name] for task, found in self._copy.labels.items()}
         labels: dict[str, NDArray[Any]] = {}
         if path := files.get(SEMSEG.name):
-            labels[SEMSEG.name] = decode.to_classes(path, _index(path, image, size),
+            labels[SEMSEG.name] = to_classes(path, _index(path, image, size),
                                                     _CLASS_OF_VALUE)
         if path := files.get(HUMAN_PARTS.name):
             labels[HUMAN_PARTS.name] = read_parts(path, image, size)
@@ -108,7 +110,7 @@ class PascalReading(Reading):
     def _normals(self, path: Path, image: Path, size: decode.Size) -> NDArray[np.float32]:
         colours = decode.read_png(path, bits=8, channels=3)
         decode.check_size(path, colours, image, size)
-        return decode.to_directions(path, colours, 2 / 255, -1, axes=self._axes)
+        return to_directions(path, colours, 2 / 255, -1, axes=self._axes)
 
 
 def _index(path: Path, image: Path, size: decode.Size) -> NDArray[np.uint8]:

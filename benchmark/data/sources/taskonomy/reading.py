@@ -14,6 +14,8 @@ from benchmark.data.formats.reading import Reading, Targets
 from benchmark.data.sources.taskonomy import rules
 from benchmark.data.sources.taskonomy.survey import RGB, Copy, Survey, View
 from benchmark.data.store.files import IMAGE, SPLITS, Split
+from benchmark.tasks.direction.spec import to_directions
+from benchmark.tasks.stored import to_classes
 
 
 class TaskonomyReading(Reading):
@@ -58,7 +60,7 @@ class TaskonomyReading(Reading):
         if task == rules.SEMANTIC:
             raw: NDArray[Any] = decode.read_index(path)
             decode.check_size(path, raw, image, size)
-            raw = decode.to_classes(path, raw, rules.CLASS_OF_VALUE)
+            raw = to_classes(path, raw, rules.CLASS_OF_VALUE)
         else:
             rule = rules.RULES.get(task)
             raw = (decode.read_png(path, rule.bits, rule.file_channels)[:len(rule.mean)] if rule
@@ -71,7 +73,7 @@ class TaskonomyReading(Reading):
         if task == rules.SEMANTIC:
             return raw
         if task == rules.NORMAL:
-            target = decode.to_directions(
+            target = to_directions(
                 self._copy.path(task, view), raw, 1 / rules.NORMAL_DEVIATION,
                 -rules.NORMAL_MEAN / rules.NORMAL_DEVIATION, rules.NO_NORMAL)
         else:

@@ -1,4 +1,4 @@
-"""Task kinds: everything that differs between segmentation, regression, direction and binary.
+"""What methods compute with: losses, distances, groups and geometry of a task by its kind.
 
 Shapes: raw is the network's output [B, C, H, W] before any activation, in fp32 or better;
 targets are as `benchmark.tasks.Task` defines them; maps are [B, H, W].
@@ -8,31 +8,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from importlib import import_module
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.tasks.task import Task
+from benchmark.tasks.registry import find_kind
+from benchmark.tasks.task import VOID, Task
 
 TWO_GROUPS = (0.5,)
 """Inner edges on the min-max scaled teacher map that cut it into two groups (HAD, delta)."""
 
 
 class Kind(ABC):
-    """One task seen through its kind. Subclasses hold no state but the task."""
+    """One task seen through its kind. Subclasses hold no state but the task.
 
-    invalid: ClassVar[float]
-    """The value that marks a pixel of a target as invalid."""
+    A kind of maps needs `loss_map` and `statistics`; the rest defaults to what holds for maps
+    whose raw output is the prediction.
+    """
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        self.invalid: float = find_kind(task.kind).spec.invalid
+        """The value that marks a pixel of a target as invalid."""
 
-    @abstractmethod
     def valid(self, target: Tensor) -> Tensor:
         """Bool [B, H, W]: pixels that count in losses and metrics."""
+        return target != VOID if target.dim() == 3 else target.isfinite().all(1)
 
     @abstractmethod
     def loss_map(self, raw: Tensor, target: Tensor) -> Tensor:
@@ -42,39 +44,49 @@ class Kind(ABC):
         """Mean supervised loss over the valid pixels of the batch; 0 when there is none."""
         return self.loss_map(raw, target).sum() / self.valid(target).sum().clamp(min=1)
 
-    @abstractmethod
     def distance(self, raw: Tensor, teacher: Tensor, soft: bool = True,
                  temperature: float = 1.0) -> Tensor:
         """Distillation distance per pixel [B, H, W] between two raw outputs, every pixel counted.
 
         `soft` and `temperature` matter where outputs are distributions (segmentation, binary):
         T^2 KL(teacher || student) when soft, cross-entropy against the teacher's pseudo-label
-        when not.
+        when not. The supervised loss against the pseudo-label where a kind says nothing else.
         """
+        return self.loss_map(raw, self.pseudo_label(teacher))
 
-    @abstractmethod
     def pseudo_label(self, raw: Tensor) -> Tensor:
         """The raw output as a target of this task, valid everywhere."""
+        return self.prediction(raw)
 
-    @abstractmethod
     def groups(self, raw: Tensor, edges: Sequence[float] = TWO_GROUPS) -> Tensor:
         """Group index [B, H, W] (int64) of every pixel by a teacher's raw output.
 
         Classes are their own groups. Other maps are cut at `edges` after min-max scaling of
         their channel mean to [0, 1] per image (HAD, section on balanced distillation).
         """
+        return cut(self.prediction(raw).mean(1), edges)
 
     def group_count(self, edges: Sequence[float] = TWO_GROUPS) -> int:
         """How many groups `groups` distinguishes."""
         return len(edges) + 1
 
-    @abstractmethod
+    @property
+    def class_count(self) -> int:
+        """How many classes an output distinguishes, 0 for maps."""
+        return 0
+
     def prediction(self, raw: Tensor) -> Tensor:
         """The raw output in the task's own unit: classes, values, unit vectors, probabilities."""
+        return raw
+
+    def smooth_prediction(self, raw: Tensor) -> Tensor:
+        """The prediction as maps [B, H, W] or [B, C, H, W] with a gradient: probabilities where it
+        says classes."""
+        return self.prediction(raw)
 
     @abstractmethod
     def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Sufficient statistics per image, each [B, ...]; see `benchmark.metrics`."""
+        """Sufficient statistics per image, each [B, ...], as the kind's metrics name them."""
 
     def flip(self, target: Tensor) -> Tensor:
         """The target of the horizontally mirrored image."""
@@ -106,6 +118,4 @@ def cut(values: Tensor, edges: Sequence[float]) -> Tensor:
 
 def kind_of(task: Task) -> Kind:
     """The kind of a task, ready to compute."""
-    module = import_module(f"benchmark.tasks.{task.kind}.losses")
-    kind: Kind = getattr(module, f"{task.kind.capitalize()}Losses")(task)
-    return kind
+    return find_kind(task.kind).losses(task)

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.tasks.binary.metrics import BinaryMetrics
 from benchmark.tasks.convention import Convention
-from benchmark.tasks.direction.metrics import DirectionMetrics
-from benchmark.tasks.metric import Definition, Metric, Statistic, Statistics, Values
-from benchmark.tasks.regression.metrics import RegressionMetrics
-from benchmark.tasks.segmentation.metrics import SegmentationMetrics
+from benchmark.tasks.metric import Metric, Statistic, Statistics, Values
+from benchmark.tasks.registry import find_kind, kind_names
 from benchmark.tasks.task import Task
-
-DEFINITIONS: dict[str, Definition] = {"segmentation": SegmentationMetrics(),
-                                      "regression": RegressionMetrics(),
-                                      "direction": DirectionMetrics(), "binary": BinaryMetrics()}
 
 
 class Named(Protocol):
@@ -33,12 +27,23 @@ class Named(Protocol):
 
 def metrics_of(task: Task) -> tuple[Metric, ...]:
     """The metrics of `task`, the primary one among them, in the order tables show them."""
-    return DEFINITIONS[task.kind].metrics(task)
+    return find_kind(task.kind).metrics.metrics(task)
 
 
 def statistics_of(task: Task) -> tuple[Statistic, ...]:
     """The statistics evaluation has to count for every image of `task`."""
-    return DEFINITIONS[task.kind].statistics(task)
+    return find_kind(task.kind).metrics.statistics(task)
+
+
+def metric_title(name: str) -> str:
+    """What tables and plots call a metric: `mIoU` for `miou`; its name where no kind says more."""
+    return _titles(tuple(kind_names())).get(name, name)
+
+
+@cache
+def _titles(kinds: tuple[str, ...]) -> dict[str, str]:
+    return {name: title for kind in kinds
+            for name, title in find_kind(kind).metrics.titles.items()}
 
 
 def check(task: Task, statistics: Statistics) -> None:
@@ -66,13 +71,13 @@ def values_of(task: Named, statistics: Statistics, convention: str = "pixel") ->
     statistics are missing, of the wrong shape, or differ in their number of images.
     """
     chosen = Convention.parse(convention)
-    definition = DEFINITIONS[task.kind]
+    metrics = find_kind(task.kind).metrics
     images = _images(task, statistics)
-    pooled = chosen.kind == "batch" and definition.pooled_in_batches
+    pooled = chosen.kind == "batch" and metrics.pooled_in_batches
     size = images if pooled else {"pixel": images, "image": 1}.get(chosen.kind, chosen.size)
     sums = {name: _grouped(array, size) for name, array in statistics.items()}
     try:
-        values = definition.values(sums)
+        values = metrics.values(sums)
     except KeyError as error:
         raise ValueError(f"task '{task.name}': its statistics lack {error}") from None
     except (IndexError, ValueError):
