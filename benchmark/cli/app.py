@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ import typer
 from benchmark import __version__
 from benchmark.cli import preparing, reading, training
 from benchmark.errors import LhlbenchError
+from benchmark.plug_ins import TASK_KINDS, task_kind_files
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A benchmark for lifelong heterogeneous learning of dense prediction.",
@@ -35,9 +37,15 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _common(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
                                                   help="Print the version.")] = False,
+            task_kinds: Annotated[list[Path] | None, typer.Option(
+                "--task-kinds", metavar="FILE", envvar=TASK_KINDS,
+                help="A file or folder that defines a task kind of your own; repeatable.")] = None,
             debug: Annotated[bool, typer.Option(
                 "--debug", help="Show tracebacks of errors.")] = False) -> None:
     """--debug is listed here and obeyed in `invoke`."""
+    if task_kinds:  # by the environment, so that the processes of a sweep know them too
+        os.environ[TASK_KINDS] = os.pathsep.join(str(path.resolve()) for path in task_kinds)
+        task_kind_files()
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (

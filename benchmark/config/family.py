@@ -15,6 +15,7 @@ from benchmark.config import yaml_file
 from benchmark.config.recipe import Recipe
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError, unknown
+from benchmark.plug_ins import name_task_kinds
 
 Protocol = Literal["disjoint", "shared"]
 _FOLDERS = {"recipe": "recipes", "tuned": "tuned"}
@@ -69,6 +70,8 @@ class Family(BaseModel):
     held_out: float = Field(0.0, ge=0, lt=1, description="share of the training images that is "
                                                          "evaluated on, instead of the others")
     tuned: str | None = Field(None, description="tuned settings of methods, a file of tuned/")
+    task_kinds: tuple[str, ...] = Field((), description="files and folders that define task kinds "
+                                                        "of the user's own, beside this file")
 
     @model_validator(mode="after")
     def _consistent(self) -> Family:
@@ -117,8 +120,9 @@ class TaskSequence:
 
 
 def sequences_of(file: Path) -> list[TaskSequence]:
-    """All sequences a family file defines."""
+    """All sequences a family file defines; the task kinds it names can be used from now on."""
     family = yaml_file.parse(Family, file)
+    name_task_kinds((file.parent / path for path in family.task_kinds), f"{file}, task_kinds")
     listed = family.listed()
     return [TaskSequence(f"{family.family}_s{k}", order, family, file, k in listed)
             for k, order in enumerate(family.all_orders(), start=1)]

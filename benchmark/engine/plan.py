@@ -27,6 +27,7 @@ from benchmark.errors import RequestError, unknown
 from benchmark.method import Method
 from benchmark.record import run_id
 from benchmark.registry import find_method, plug_in_digest
+from benchmark.tasks.registry import file_digests
 
 
 class RunConfig(BaseModel):
@@ -47,6 +48,8 @@ class RunConfig(BaseModel):
     """Backbone of each phase, over and over; none: the recipe's."""
     held_out: float = 0.0
     """Share of the training images that is evaluated on, instead of the evaluation images."""
+    task_kinds: dict[str, str] = {}
+    """sha256 of the files of each kind the tasks are of, for kinds that come from files."""
     seed: int
 
     def canonical(self) -> dict[str, Any]:
@@ -54,7 +57,7 @@ class RunConfig(BaseModel):
         run ids of before stay what they were."""
         told = self.model_dump(mode="json")
         return {key: value for key, value in told.items()
-                if value or key not in ("backbones", "held_out")}
+                if value or key not in ("backbones", "held_out", "task_kinds")}
 
     def backbone(self, phase: int) -> str:
         """The backbone of a phase, counted from 1."""
@@ -106,12 +109,15 @@ def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str]
     override(own, method_settings, "--method-set")
     method_config = validate(chosen.Config, own, f"--method-set ({chosen.name})")
     _check_tasks(found, dataset)
+    kinds = dataset.named_kinds()
     config = validate(RunConfig, {
         "method": chosen.name, "method_config": method_config.model_dump(mode="json"),
         "plug_in": plug_in_digest(method), "sequence": found.name, "tasks": found.tasks,
         "split": content["split"], "dataset": dataset.model_dump(mode="json"),
         "recipe": training, "backbones": content["backbones"],
-        "held_out": content["held_out"], "seed": seed}, "--set")
+        "held_out": content["held_out"], "seed": seed,
+        "task_kinds": file_digests(kinds[task] for task in found.tasks if task in kinds)},
+        "--set")
     return Plan(config, chosen, dataset, found)
 
 

@@ -50,7 +50,7 @@ def check(task: Task, statistics: Statistics) -> None:
     """Raise `ValueError` unless `statistics` holds exactly what `task` needs, [N, ...] each."""
     expected = {statistic.name: statistic for statistic in statistics_of(task)}
     if set(statistics) != set(expected):
-        raise ValueError(f"task '{task.name}' needs statistics {sorted(expected)}, "
+        raise ValueError(f"{task.kind} task '{task.name}' needs statistics {sorted(expected)}, "
                          f"not {sorted(statistics)}")
     images = _images(task, statistics)
     for name, statistic in expected.items():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from benchmark.method import Step
 from benchmark.tasks import VOID, Task
+from benchmark.tasks.losses import kind_of
 from methods import _heteroakd as hybrid
 from tests.helpers.phases import make_phase, method, steps, taught, trainer
 from tests.helpers.samples import TIGHT, numeric_gradient, random, tensor
@@ -33,7 +34,7 @@ def width(task):
 def maps(task, seed):
     """Projected features [B, K, h, w]; not negative where there are classes."""
     found = random(seed, SIZE[0], width(task), *SIZE[1:])
-    return np.maximum(found, 0) if hybrid.classes(task) else found
+    return np.maximum(found, 0) if kind_of(task).class_count else found
 
 
 def target(task, seed=5, void=True):
@@ -78,7 +79,7 @@ def slow_distance(task, one, other):
 
 def slow_reliability(task, z, label):
     """H of one pixel: one value per class, or one for a map."""
-    if not hybrid.classes(task):
+    if not kind_of(task).class_count:
         return np.array([slow_distance(task, z, label)])
     return np.array([-math.log(sigmoid(z[k]) if k == label else 1 - sigmoid(z[k]))
                      for k in range(len(z))])
@@ -103,7 +104,7 @@ def slow_parts(task, teacher, student, labels, axis):
         gains[b, r, c] = h_s + np.maximum(gap, 0)
     weights = {}
     for place, gain in gains.items():
-        if axis == "classes" and hybrid.classes(task):
+        if axis == "classes" and kind_of(task).class_count:
             weights[place] = len(gain) * softmax(list(gain))
             continue
         image = [other for other in gains if other[0] == place[0]]
@@ -117,7 +118,7 @@ def slow_loss(task, student, mixture, weights):
     total = 0.0
     for (b, r, c), z_hyb in mixture.items():
         z_s, weight = student[b, :, r, c], weights[b, r, c]
-        if hybrid.classes(task):
+        if kind_of(task).class_count:
             told, said = softmax(list(z_hyb / T)), softmax(list(z_s / T))
             total += sum(-w * p * math.log(q) for w, p, q in zip(weight, told, said, strict=True))
         else:
@@ -211,7 +212,7 @@ def test_projections_learn_from_labels_and_features_from_the_mixture(name):
 def test_projections_come_to_say_what_the_labels_say(name):
     task, generator = TASKS[name], torch.Generator().manual_seed(0)
     features = torch.randn(8, 6, 5, 5, generator=generator)
-    labels = features[:, :width(task)].argmax(1).to(torch.uint8) if hybrid.classes(task) else (
+    labels = features[:, :width(task)].argmax(1).to(torch.uint8) if kind_of(task).class_count else (
         features[:, :task.channels] / features[:, :task.channels].norm(dim=1, keepdim=True))
     torch.manual_seed(0)
     alignment = hybrid.Alignment(task, 6, 6)

@@ -49,6 +49,9 @@ class Config(SourceConfig):
                 raise ValueError(f"task '{name}': names are small letters, digits and _")
         return tasks
 
+    def named_kinds(self) -> dict[str, str]:
+        return {name: files.kind for name, files in self.tasks.items()}
+
 
 def task_names(config: Config) -> tuple[str, ...]:
     """The tasks the description names."""

@@ -22,6 +22,10 @@ class SourceConfig(BaseModel):
 
     name: str
 
+    def named_kinds(self) -> dict[str, str]:
+        """Task -> kind where the options say it: the only tasks that can be of a user's kind."""
+        return {}
+
 
 @dataclass(frozen=True)
 class DataPaths:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from benchmark.data.store.codec import Codec
 from benchmark.errors import DataError, unknown
 from benchmark.tasks import Task
+from benchmark.tasks.registry import UnknownKind
 
 Split = Literal["train", "eval"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -79,6 +80,8 @@ class Store:
         except ValidationError as error:
             raise DataError(f"{path} is damaged ({error.errors()[0]['msg']}); "
                             "delete the folder to have it made again") from None
+        except UnknownKind as error:
+            raise DataError(f"{path}: {error}") from None
         self.tasks = {task.name: task for task in self.manifest.tasks}
         wanted = {f"{split}/{name}" for split in self.manifest.images
                   for name in (IMAGE, *self.tasks)}
