@@ -1,4 +1,4 @@
-"""`lhlbench check` and `lhlbench new method`: for those who write a method."""
+"""`lhlbench check` and `lhlbench new`: for those who write a method or a task kind."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ from benchmark.errors import LhlbenchError, RequestError, RunError, unknown
 from benchmark.files import write_text
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+_NEW = {"method": {"{name}.py": "method.py.template", "test_{name}.py": "test_method.py.template"},
+        "kind": {"{name}/__init__.py": "kind_init.py.template",
+                 "{name}/metrics.py": "kind_metrics.py.template",
+                 "{name}/losses.py": "kind_losses.py.template",
+                 "test_{name}.py": "test_kind.py.template"}}
+"""What can be written: each file, the test last, and its template."""
 
 
 def check_command(method: str, as_json: bool) -> None:
@@ -56,23 +62,27 @@ def check_command(method: str, as_json: bool) -> None:
 
 
 def new_command(what: str, name: str, to: Path) -> None:
-    """Write a working method file and its test."""
-    if what != "method":
-        raise unknown("kind of file", what, ["method"])
+    """Write a working method or task kind, and its test."""
+    if what not in _NEW:
+        raise unknown("kind of file", what, _NEW)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise RequestError(f"'{name}' cannot name a method: small letters, digits and _")
+        raise RequestError(f"'{name}' cannot name a {what}: small letters, digits and _")
     title = name.replace("_", " ")
     words = {"name": name, "title": title, "class_name": title.title().replace(" ", "")}
-    files = {to / f"{name}.py": "method.py.template",
-             to / f"test_{name}.py": "test_method.py.template"}
+    files = {to / path.format(name=name): template for path, template in _NEW[what].items()}
     for path in files:
         if path.exists():
             raise RequestError(f"{path} is there already; choose another name or --to")
     for path, template in files.items():
         text = (_TEMPLATES / template).read_text(encoding="utf-8")
         write_text(path, Template(text).substitute(words))
-    method, test = files
-    print(f"{method}: a working method to change\n{test}: its test\n\n"
-          f"lhlbench check {method}\n"
-          f"lhlbench run --method {method} --sequence rooms_s1\n"
-          f"lhlbench table --sequences rooms_s1")
+    made, *_, test = files
+    if what == "kind":
+        print(f"{made.parent}: a working task kind to change\n{test}: its test\n\n"
+              f"pytest {test}\n"
+              f"in the family's file: task_kinds: [{made.parent}] and kind: {name} for a task")
+    else:
+        print(f"{made}: a working method to change\n{test}: its test\n\n"
+              f"lhlbench check {made}\n"
+              f"lhlbench run --method {made} --sequence rooms_s1\n"
+              f"lhlbench table --sequences rooms_s1")

@@ -96,10 +96,10 @@ def check(method: Annotated[str, typer.Argument(help="a method's name, or its fi
     check_command(method, as_json)
 
 
-def new(what: Annotated[str, typer.Argument(help="method")],
+def new(what: Annotated[str, typer.Argument(help="method or kind")],
         name: Annotated[str, typer.Argument(help="its name")],
         to: Annotated[Path, typer.Option("--to", help="Folder for the files.")] = Path()) -> None:
-    """Write a working method of your own to start from, with its test."""
+    """Write a working method or task kind of your own to start from, with its test."""
     from benchmark.cli.methods import new_command
 
     new_command(what, name, to)

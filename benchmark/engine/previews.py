@@ -180,7 +180,7 @@ def _checked(arrays: dict[str, NDArray[Any]]) -> Previews:
         spec = find_kind(task.kind).spec
         _require(key, array, "uint8" if spec.labels else "float16",
                  (count, *spec.target_shape(task, (height, width))))
-        names = spec.group_names(task)
+        names = spec.label_names(task)
         if spec.labels and (array[array != VOID] >= len(names)).any():
             raise ValueError(f"'{key}' has labels beyond its {len(names)} classes")
         found.truth[task.name] = array

@@ -115,10 +115,14 @@ class KindSpec:
         """Sentences for the manifest on the targets of a split, given a few at a time."""
         yield from ()
 
+    def label_names(self, task: Task) -> tuple[str, ...]:
+        """The name of every label, in the order of their values; none for maps."""
+        return ()
+
     def group_names(self, task: Task) -> tuple[str, ...]:
         """Names of the groups that HAD (Zhang et al., CVPR 2026) balances over: labels; the two
         sides of half the range of other maps."""
-        return ("low", "high")
+        return self.label_names(task) or ("low", "high")
 
 
 class LabelSpec(KindSpec):
@@ -131,7 +135,6 @@ class LabelSpec(KindSpec):
     file_options = frozenset({"values", "void"})
 
     def label_names(self, task: Task) -> tuple[str, ...]:
-        """The name of every label, in the order of their values; numbers without names."""
         return task.classes or tuple(map(str, range(task.channels)))
 
     def valid(self, task: Task, targets: NDArray[Any]) -> NDArray[np.bool_]:
@@ -167,9 +170,6 @@ class LabelSpec(KindSpec):
     def target(self, path: Path, raw: NDArray[Any], stored: StoredValues) -> NDArray[Any]:
         void = dict.fromkeys(stored.void, VOID)
         return to_classes(path, raw, self._classes_by_value(stored) | void)
-
-    def group_names(self, task: Task) -> tuple[str, ...]:
-        return self.label_names(task)
 
 
 class TaskKind:

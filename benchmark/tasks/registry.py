@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmark.errors import RequestError, unknown
 from benchmark.files import digest
-from benchmark.plug_ins import load_module, task_kind_files
+from benchmark.plug_ins import load_module, name_task_kinds, task_kind_files
 from benchmark.tasks.kind import TaskKind
 
 GROUP = "lhlbench.task_kinds"
@@ -54,6 +54,15 @@ def find_kind(name: str) -> TaskKind:
         return _installed_kind(name)
     raise UnknownKind(f"{unknown('task kind', name, kind_names())} A kind of your own is made "
                       "known by lhlbench --task-kinds FILE, or by `task_kinds` in a family's file")
+
+
+def register_kind(path: Path) -> TaskKind:
+    """The kind that a file or folder defines, which `find_kind` knows from now on.
+
+    Raises `RequestError` when it defines none, or one of a name that is taken.
+    """
+    name_task_kinds([path], "register_kind")
+    return _load(path.resolve(), task_kind_files()[path.resolve()]).kind
 
 
 def kind_if_known(name: str) -> TaskKind | None:

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmark.cli.app import invoke
 from benchmark.config import yaml_file
 from benchmark.config.family import Family
 from benchmark.config.shipped import shipped
@@ -284,3 +285,17 @@ def test_an_edited_file_is_read_again(small: Any) -> None:
 def test_import_is_light() -> None:
     code = "import sys, benchmark.data.sources.folder; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=SEQUENCES.parent)
+
+
+def test_a_run_on_tabletop_is_valid(tmp_path: Path) -> None:
+    settings = ("dataset.size=[45,80]", "recipe.epochs=1", "recipe.crops_per_image=2",
+                "recipe.crop=[24,32]")
+    words = ["run", "--method", "finetune", "--sequence", "tabletop_s1", "--device", "cpu",
+             "--runs", str(tmp_path), *(word for each in settings for word in ("--set", each))]
+    assert invoke(words) == 0
+    assert invoke(["validate", str(tmp_path)]) == 0
+
+
+def test_options_at_their_defaults_are_not_given(small: Any) -> None:
+    files = small.config().tasks["mask"]
+    assert small.config({"mask": files.model_dump()}).tasks["mask"] == files

@@ -11,7 +11,7 @@ from PIL import Image
 FLOW_KIND = Path(__file__).with_name("flow_kind")
 HEIGHT, WIDTH = 24, 32
 RECIPE = {"about": "Seconds.", "backbone": "narrow", "weights": "none", "head_rates": [1, 2],
-          "head_channels": 16, "epochs": 1, "batch": 2, "optimizer": "adamw", "lr": 0.003,
+          "head_channels": 16, "epochs": 4, "batch": 2, "optimizer": "adamw", "lr": 0.003,
           "weight_decay": 0.01, "schedule": "onecycle", "crop": [16, 24],
           "scales": [1.0, 1.5], "flip": True}
 

@@ -83,7 +83,7 @@ EDITS = [
     ("matrix.depth.abs.1", None, "matrix['depth']['abs'] after phase 2 is None, its statistics"),
     ("tasks.1.metrics.0.higher_is_better", True, "tasks['depth'].metrics are not those"),
     ("tasks.1.kind", "binary", "binary"),
-    ("tasks.1.kind", "sorcery", "task 'depth': Input should be 'segmentation'"),
+    ("tasks.1.kind", "sorcery", "task 'depth': unknown task kind 'sorcery'"),
     ("run_id", "../../lwf", "run_id"),
     ("run_id", "lwf-rooms_s1-seed0-0000000000", "one of them was changed"),
 ]

@@ -96,7 +96,7 @@ class _Scan:
 
     def _shares(self) -> dict[str, float]:
         """Share of each label in percent of the valid pixels."""
-        names = self.spec.group_names(self.task)
+        names = self.spec.label_names(self.task)
         beyond = np.flatnonzero(self.counts[len(names):VOID]) + len(names)
         if beyond.size:
             self.wrong = f"the label {beyond[0]} of {len(names)} classes"

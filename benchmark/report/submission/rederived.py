@@ -12,7 +12,7 @@ from benchmark.errors import RequestError
 from benchmark.record import STATISTICS_FILE, Record, Statistics, TaskInfo, load_statistics
 from benchmark.tasks import Task
 from benchmark.tasks.metric_values import check, metrics_of, values_of
-from benchmark.tasks.registry import find_kind
+from benchmark.tasks.registry import UnknownKind, file_digests, find_kind
 
 TOLERANCE = 1e-9
 """Relative; statistics are exact sums, so only the last bits of a division may differ."""
@@ -23,6 +23,7 @@ def matrix_problems(record: Record, folder: Path) -> Iterator[str]:
 
     Raises `RequestError` when that file is missing or damaged.
     """
+    yield from _other_code(record)
     statistics = load_statistics(folder)
     measured = measured_cells(record)
     for phase, name in sorted(set(statistics) ^ measured):
@@ -37,6 +38,15 @@ def matrix_problems(record: Record, folder: Path) -> Iterator[str]:
                             "took place then"
                             for name, row in record.matrix[task.name].items()
                             if row[phase - 1] is not None)
+
+
+def _other_code(record: Record) -> Iterator[str]:
+    """Task kinds whose files were others when the record was made."""
+    recorded = record.config.get("task_kinds")
+    for name, sha256 in file_digests(task.kind for task in record.tasks).items():
+        if isinstance(recorded, dict) and recorded.get(name, sha256) != sha256:
+            yield (f"config.task_kinds.{name} is {recorded[name]}, the files of that kind here "
+                   f"have {sha256}: name those the run was made with by --task-kinds")
 
 
 def measured_cells(record: Record) -> set[tuple[int, str]]:
@@ -81,9 +91,11 @@ def _defined(task: TaskInfo, statistics: Statistics) -> Task:
 
     Raises `RequestError` when its kind is not known here, or refuses it.
     """
-    kind = find_kind(task.kind)
     try:
+        kind = find_kind(task.kind)
         return kind.metrics.recorded_task(task, kind.spec.channels, statistics)
+    except UnknownKind as error:
+        raise RequestError(f"task '{task.name}': {error}") from None
     except ValidationError as error:
         raise RequestError(f"task '{task.name}': {error.errors()[0]['msg']}") from None
 

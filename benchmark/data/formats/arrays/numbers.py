@@ -42,7 +42,7 @@ def to_target(path: Path, raw: NDArray[Any], task: ArrayTask) -> NDArray[Any]:
 
 
 def _to_classes(path: Path, raw: NDArray[Any], task: ArrayTask) -> NDArray[np.uint8]:
-    count = len(find_kind(task.task.kind).spec.group_names(task.task))
+    count = len(find_kind(task.task.kind).spec.label_names(task.task))
     void = np.isin(raw, task.void)
     fits = (raw >= 0) & (raw < count)
     if raw.dtype.kind == "f":
