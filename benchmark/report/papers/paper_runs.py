@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from benchmark.engine.plan import Plan, make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.record import Record
 from benchmark.report.papers.paper_places import Place, Variant
 from benchmark.report.runs.collection import Collection, StoredRun
@@ -96,4 +97,5 @@ def _count(lines: dict[Variant, MethodRuns[int]]) -> int:
 @cache
 def _plan(variant: Variant, sequence: str, recipe: str, settings: tuple[str, ...],
           tuned: bool) -> Plan:
-    return make_plan(variant.method, sequence, 0, settings, variant.settings, recipe, tuned)
+    return make_plan(RunRequest(variant.method, sequence, 0, settings, variant.settings, recipe,
+                                tuned))
