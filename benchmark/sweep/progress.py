@@ -26,7 +26,7 @@ class RunEvent:
     """Time since it began."""
 
 
-class Progress:
+class SweepProgress:
     """The latest event of every run that a sweep carries out, by run id."""
 
     def __init__(self, runs: Iterable[PlannedRun], workers: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import submitting
+from benchmark.cli import submit
 from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.record import load, load_statistics
@@ -34,7 +34,7 @@ def site(tmp_path, monkeypatch):
         def submit(self, *words) -> int:
             return invoke(["submit", str(self.runs), "--to", str(self.to), *map(str, words)])
 
-    monkeypatch.setattr(submitting, "shipped", lambda name: tmp_path / "published")
+    monkeypatch.setattr(submit, "shipped", lambda name: tmp_path / "published")
     return Site()
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from benchmark.cli import sweeping
+from benchmark.cli import sweep
 from benchmark.cli.app import invoke
 from benchmark.config.family import find_sequence
 from benchmark.data.sources.source import DataPaths
@@ -24,9 +24,10 @@ from benchmark.engine.plan import make_plan
 from benchmark.engine.request import RunRequest
 from benchmark.record import load
 from benchmark.registry import find_method, method_names
+from benchmark.sweep import pool
 from benchmark.sweep.jobs import run_requests
 from benchmark.sweep.pool import run_all
-from benchmark.sweep.progress import Progress, RunEvent
+from benchmark.sweep.progress import RunEvent, SweepProgress
 from benchmark.sweep.status import PlannedRun, plan_runs
 from tests.helpers.tiny import TINY
 
@@ -180,7 +181,7 @@ def test_runs_that_are_done_start_no_process_and_old_failures_are_told(tiny, tmp
         raise AssertionError("a process was started")
 
     folder = tiny("finetune", settings=["recipe.epochs=1"]).folder
-    monkeypatch.setattr(sweeping, "run_all", nothing)
+    monkeypatch.setattr(pool, "run_all", nothing)
     request = words("--methods", "finetune", "--sequences", "rooms_s1", "--runs",
                     str(folder.parent))
     assert invoke(request) == 0
@@ -219,7 +220,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         yield RunEvent(runs[0], "done", seconds=1.0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeping, "run_all", interrupted)
+    monkeypatch.setattr(pool, "run_all", interrupted)
     assert invoke(words("--methods", "ewc,finetune", "--sequences", "rooms_s1", "--runs",
                         str(tmp_path))) == 130
     assert "interrupted; 1 of 2 runs are done, and the same command goes on" in (
@@ -255,7 +256,7 @@ def planned(count):
        shares=st.lists(st.floats(0, 1), max_size=4), workers=st.integers(1, 4))
 def test_time_left_is_what_is_left_at_the_pace_so_far(seconds, left, shares, workers):
     runs = planned(len(seconds) + len(shares) + left)
-    progress = Progress(runs, workers)
+    progress = SweepProgress(runs, workers)
     assert progress.seconds_left() is None
     for run, took in zip(runs, seconds, strict=False):
         progress.update(RunEvent(run, "done", 1.0, seconds=took))
@@ -271,9 +272,9 @@ def test_time_left_is_what_is_left_at_the_pace_so_far(seconds, left, shares, wor
 def test_cores_are_divided_unless_the_user_says(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert [sweeping._threads(workers) for workers in (1, 3, 20)] == [8, 2, 1]
+    assert [sweep._threads(workers) for workers in (1, 3, 20)] == [8, 2, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert sweeping._threads(2) is None
+    assert sweep._threads(2) is None
 
 
 def test_a_run_alone_and_a_run_of_a_sweep_have_the_same_name(cache, tmp_path):

@@ -10,10 +10,9 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmark.cli.options import AsJson
 from benchmark.cli.output import print_json
 from benchmark.config.shipped import shipped
-from benchmark.data.sources.source import default_cache
-from benchmark.engine.environment import installed
 
 _NEEDED = ("torch", "torchvision", "timm", "lightning-fabric", "pydantic", "numpy", "pandas",
            "matplotlib", "safetensors", "pillow")
@@ -21,10 +20,12 @@ _OPTIONAL = {"h5py": "nyuv2 from its .mat file", "pyarrow": "Parquet copies",
              "scikit-image": "edges of pascal_context"}
 
 
-def doctor_command(as_json: bool) -> None:
-    """Print what this machine has; a line begins with 'missing' where something is."""
+def doctor(as_json: AsJson = False) -> None:
+    """Show what this machine has and what is missing."""
     import torch
 
+    from benchmark.data.sources.source import default_cache
+    from benchmark.engine.environment import installed
     from benchmark.registry import method_names
 
     cache, root = default_cache(), os.environ.get("LHLBENCH_DATA")

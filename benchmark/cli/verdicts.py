@@ -1,45 +1,21 @@
-"""`lhlbench compare`: is one method better than another?"""
+"""What comparisons of methods show, in words, tables and JSON."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.cli.collecting import collected
-from benchmark.cli.output import print_json
-from benchmark.errors import RequestError
-from benchmark.report.compare import Comparison, Measure, compare, split
+from benchmark.report.compare import Comparison
 from benchmark.statistics import ALPHA, runs_needed, smallest_p
 
 NOTHING = "—"
 ENOUGH_SEEDS = 10
 """With fewer, bootstrap intervals hold the truth clearly less often than they say."""
-
-
-def compare_command(names: Sequence[str], sequences: str, baseline: str, metric: str,
-                    convention: str, runs: Path, no_published: bool, where: list[str],
-                    as_json: bool) -> None:
-    """Print the verdict of each comparison, what it rests on, and which runs are missing."""
-    *ours, last = (split(name) for name in names)
-    methods = [name for each in ours for name in each]
-    if not methods or not last:
-        raise RequestError("compare takes two methods or more: lhlbench compare had lwf, or "
-                           "had,ewc lwf, or had '*'")
-    measure = Measure(metric, baseline, convention)
-    found, notes = compare(collected(runs, no_published, where), methods, last,
-                           sequences.split(","), measure)
-    if as_json:
-        print_json({"metric": metric, "baseline": baseline if metric == "delta" else None,
-                    "convention": convention, "notes": notes,
-                    "comparisons": [_content(each) for each in found]})
-    else:
-        _print(found, notes)
 
 
 def sentence(found: Comparison) -> str:
@@ -91,15 +67,16 @@ def _facts(found: Comparison) -> dict[str, str]:
     }
 
 
-def _print(found: Sequence[Comparison], notes: Sequence[str]) -> None:
+def print_verdicts(found: Sequence[Comparison], notes: Sequence[str]) -> None:
+    """Print the verdict of each comparison, what it rests on, and which runs are missing."""
     out = Console(highlight=False, markup=False)
     if len(found) == 1:
         out.print(sentence(found[0]))
         out.print()
         out.print(_table(["", ""], [list(fact) for fact in _facts(found[0]).items()]))
     else:
-        for told in _sentences(found):
-            out.print(told)
+        for text in _sentences(found):
+            out.print(text)
         for grid in dict.fromkeys(each.grid for each in found):
             out.print()
             _print_grid(grid, [each for each in found if each.grid == grid], out)
@@ -179,9 +156,9 @@ def _caption(found: Sequence[Comparison]) -> str:
     return " ".join([*sentences, "See docs/statistics.md."])
 
 
-def _content(found: Comparison) -> dict[str, Any]:
+def content(found: Comparison) -> dict[str, Any]:
     """A comparison for a script; what needs a pair is null without one."""
-    content: dict[str, Any] = {
+    values: dict[str, Any] = {
         "grid": found.grid, "method": found.method, "other": found.other,
         "verdict": found.verdict, "sentence": sentence(found), "quantity": found.quantity,
         "unit": found.unit, "pairs": len(found.differences), "orders": found.orders,
@@ -195,9 +172,9 @@ def _content(found: Comparison) -> dict[str, Any]:
         "missing": [{"method": run.label, "sequence": run.at[0], "seed": run.at[1],
                      "command": run.command, "reason": run.reason} for run in found.missing]}
     if found.p is None:
-        return content
+        return values
     spread = found.interval
-    return content | {
+    return values | {
         "mean": found.mean, "interval": [spread.low, spread.high] if spread else None,
         "median": found.median, "probability_of_improvement": found.improvement,
         "wilcoxon": vars(found.test)}

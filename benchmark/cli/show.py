@@ -1,61 +1,63 @@
-"""`lhlbench show`: one method, one sequence or one run in full."""
+"""`lhlbench show`."""
 
 from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs
 from benchmark.cli.output import print_json
 from benchmark.config.family import TaskSequence, find_recipe, shipped_sequences
-from benchmark.config.shipped import shipped
 from benchmark.errors import unknown
-from benchmark.record import RECORD_FILE
-from benchmark.report.runs.collection import collect
+
+if TYPE_CHECKING:
+    from benchmark.record import Record
 
 
-def show_command(name: str, runs: Path, no_published: bool, as_json: bool) -> None:
-    """Print what `name` is: a sequence, a method or a run (its id, folder or record file)."""
+def show(name: Annotated[str, typer.Argument(help="a method, a sequence, or a run")],
+         runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
+    """Show a method's settings and sources, a sequence, or a run's matrix."""
     sequences = {each.name: each for each in shipped_sequences()}
     if name in sequences:
-        _show(_sequence(sequences[name]), as_json)
+        _show_sequence(sequences[name], as_json)
         return
     from benchmark.registry import method_names
 
     if name in method_names() or name.endswith(".py"):
-        _method(name, as_json)
+        _show_method(name, as_json)
         return
-    collection = collect(runs, None if no_published else shipped("results/published"))
+    from benchmark.cli.records import all_records
+    from benchmark.record import RECORD_FILE, load
+
+    collection = all_records(runs, no_published)
     records = {found.record.run_id: found for found in (*collection.complete, *collection.failed)}
     path = Path(name)
     if (name not in records and (path / RECORD_FILE).exists()) or path.suffix == ".json":
-        from benchmark.record import load
-        _run(load(path), path, as_json)
+        _show_run(load(path), path, as_json)
     elif name in records:
-        _run(records[name].record, records[name].folder, as_json)
+        _show_run(records[name].record, records[name].folder, as_json)
     else:
         raise unknown("method, sequence or run", name, [*sequences, *method_names(), *records])
 
 
-def _show(content: dict[str, Any], as_json: bool) -> None:
+def _show_sequence(sequence: TaskSequence, as_json: bool) -> None:
+    content: dict[str, Any] = {
+        "sequence": sequence.name, "about": sequence.family.about, "tasks": list(sequence.tasks),
+        "split": sequence.family.split, "dataset": sequence.family.dataset,
+        "recipe": find_recipe(sequence).model_dump(mode="json")}
     if as_json:
         print_json(content)
     else:
         print(yaml.safe_dump(content, sort_keys=False, width=100), end="")
 
 
-def _sequence(sequence: TaskSequence) -> dict[str, Any]:
-    return {"sequence": sequence.name, "about": sequence.family.about,
-            "tasks": list(sequence.tasks), "split": sequence.family.split,
-            "dataset": sequence.family.dataset,
-            "recipe": find_recipe(sequence).model_dump(mode="json")}
-
-
-def _method(name: str, as_json: bool) -> None:
+def _show_method(name: str, as_json: bool) -> None:
     from benchmark.registry import find_method
 
     method = find_method(name)
@@ -65,12 +67,12 @@ def _method(name: str, as_json: bool) -> None:
                      extra := field.json_schema_extra, dict) else None),
                  "description": (field.description or "").rpartition(" [")[0]}
                 for key, field in fields.items()]
-    told = {"method": method.name, "family": method.family, "kind": method.kind,
-            "summary": method.summary, "reference": method.reference, "stores": method.stores,
-            "needs": list(method.needs), "grid": {k: list(v) for k, v in method.grid.items()},
-            "about": inspect.getdoc(method) or "", "settings": settings}
+    content = {"method": method.name, "family": method.family, "kind": method.kind,
+               "summary": method.summary, "reference": method.reference, "stores": method.stores,
+               "needs": list(method.needs), "grid": {k: list(v) for k, v in method.grid.items()},
+               "about": inspect.getdoc(method) or "", "settings": settings}
     if as_json:
-        print_json(told)
+        print_json(content)
         return
     console = Console(highlight=False)
     console.print(f"[bold]{method.name}[/]  {method.summary}")
@@ -78,7 +80,7 @@ def _method(name: str, as_json: bool) -> None:
                   f"needs {', '.join(method.needs) or 'nothing'}")
     if method.reference:
         console.print(method.reference)
-    console.print(f"\n{told['about']}\n", markup=False)
+    console.print(f"\n{content['about']}\n", markup=False)
     if settings:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in settings[0]:
@@ -88,7 +90,7 @@ def _method(name: str, as_json: bool) -> None:
         console.print(table)
 
 
-def _run(record: Any, folder: Path, as_json: bool) -> None:
+def _show_run(record: Record, folder: Path, as_json: bool) -> None:
     if as_json:
         print_json(record.model_dump(mode="json", by_alias=True))
         return

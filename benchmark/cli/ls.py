@@ -1,17 +1,18 @@
-"""`lhlbench ls`: what there is, without importing torch (methods excepted)."""
+"""`lhlbench ls`; only the list of methods imports torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.cli.output import print_json
+from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs
+from benchmark.cli.output import print_json, print_notes
 from benchmark.config.family import shipped_sequences
-from benchmark.config.shipped import shipped
 from benchmark.errors import unknown
 
 if TYPE_CHECKING:
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 
+_ONLY_JSON = {"methods": ("kind", "summary"),
+              "sequences": ("family", "split", "recipe", "about")}
+"""Columns left out on a terminal, which is too narrow for them."""
 
-def ls_command(what: str, runs: Path, no_published: bool, as_json: bool) -> None:
-    """Print one of the lists."""
+
+def ls(what: Annotated[str, typer.Argument(help="methods, sequences, datasets or runs")],
+       runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
+    """List what there is."""
     lists: dict[str, Callable[[], Rows]] = {
         "methods": _methods, "sequences": _sequences, "datasets": _datasets,
-             "runs": lambda: _runs(runs, no_published)}
+        "runs": lambda: _runs(runs, no_published)}
     if what not in lists:
         raise unknown("list", what, lists)
     rows = lists[what]()
@@ -36,28 +42,20 @@ def ls_command(what: str, runs: Path, no_published: bool, as_json: bool) -> None
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     columns = [column for column in rows[0] if column not in _ONLY_JSON.get(what, ())]
-    for place, column in enumerate(columns):
-        table.add_column(column, no_wrap=place == 0, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
+    separator = " > " if what == "sequences" else ", "
     for row in rows:
-        table.add_row(*(_text(row[column], what) for column in columns))
+        table.add_row(*(_text(row[column], separator) for column in columns))
     Console(highlight=False).print(table)
     if what == "sequences":
         for family in sorted({(row["family"], row["about"]) for row in rows}):
             print(f"{family[0]}: {family[1]}")
 
 
-_ONLY_JSON = {"methods": ("kind", "summary"), "sequences": ("family", "split", "recipe",
-                                                                 "about")}
-"""ArrayLoader too wide for a terminal; `show` tells them too."""
-
-
-_JOINS = {"sequences": " > "}
-"""Between the parts of a cell, where it is no comma."""
-
-
-def _text(value: Any, what: str) -> str:
+def _text(value: Any, separator: str) -> str:
     if isinstance(value, list):
-        return _JOINS.get(what, ", ").join(map(str, value))
+        return separator.join(map(str, value))
     return "" if value is None else str(value)
 
 
@@ -71,7 +69,7 @@ def _methods() -> Rows:
 
 
 def _defaults(method: type[Method]) -> list[str]:
-    """Where the defaults of a method's settings come from."""
+    """The sources of the defaults of a method's settings."""
     extras = [field.json_schema_extra for field in method.Config.model_fields.values()]
     return sorted({str(extra["source"]) for extra in extras if isinstance(extra, dict)})
 
@@ -92,11 +90,10 @@ def _datasets() -> Rows:
 
 
 def _runs(runs: Path, no_published: bool) -> Rows:
-    from benchmark.report.runs.collection import collect
+    from benchmark.cli.records import all_records
 
-    collection = collect(runs, None if no_published else shipped("results/published"))
-    Console(stderr=True).print(*collection.warnings, sep="\n", end="" if not collection.warnings
-                               else "\n", highlight=False)
+    collection = all_records(runs, no_published)
+    print_notes(collection.warnings)
     return [{"run": found.record.run_id, "status": found.record.status,
              "method": found.record.method.name, "sequence": found.record.sequence,
              "seed": found.record.seed, "folder": str(found.folder)}
