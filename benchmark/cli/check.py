@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def check(method: Annotated[str, typer.Argument(help="a method's name, or its file")],
           as_json: AsJson = False) -> None:
-    """Try on a method what every method must keep."""
+    """Check that a method has the properties every method must have."""
     import torch
 
     from benchmark.conformance import Bench, checks_for

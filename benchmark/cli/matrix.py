@@ -25,15 +25,15 @@ def print_matrix(record: Record, folder: Path, console: Console) -> None:
     for heading in shown:
         table.add_column(heading, justify="right")
     for row, task in enumerate(record.tasks):
-        for place, metric in enumerate(task.metrics):
+        for number, metric in enumerate(task.metrics):
             values = record.matrix[task.name][metric.name]
             arrow = "↑" if metric.higher_is_better else "↓"
             unit = f" {metric.unit}" if metric.unit else ""
-            table.add_row(task.name if place == 0 else "", f"{metric.name}{unit} {arrow}",
+            table.add_row(task.name if number == 0 else "", f"{metric.name}{unit} {arrow}",
                           *(metric_text(values[column if column is not None else row])
                             for column in shown.values()),
                           style="bold" if metric.primary else "dim",
-                          end_section=place == len(task.metrics) - 1)
+                          end_section=number == len(task.metrics) - 1)
     console.print(table)
     matrix = Matrix.of(record)
     notes = []

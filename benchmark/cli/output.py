@@ -15,7 +15,7 @@ def print_json(value: Any) -> None:
 
 
 def print_text(text: str | None) -> None:
-    """A rendered text, ending in one newline; None was printed by whoever rendered it."""
+    """A rendered text, ending in one newline; None stands for one that is printed already."""
     if text is not None:
         print(text, end="" if text.endswith("\n") else "\n")
 

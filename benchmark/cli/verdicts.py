@@ -119,7 +119,7 @@ def _too_few(undecided: Sequence[Comparison]) -> str:
 
 
 def _print_grid(grid: str, found: Sequence[Comparison], out: Console) -> None:
-    """A column for each fact of several comparisons; what all share stands above, once."""
+    """A column for each fact of several comparisons; those that all share are printed above."""
     facts = [{"method": each.method, "against": each.other, "verdict": each.verdict}
              | _facts(each) for each in found]
     columns = {name: [each.get(name, NOTHING) for each in facts]

@@ -1,4 +1,4 @@
-"""Reading YAML a user may have written: safe, strict, and errors that name file and line."""
+"""YAML files a user may have written: read safely and strictly, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def read(path: Path) -> tuple[Any, yaml.Node | None]:
-    """Content of a YAML file and its node tree, which knows the lines.
+    """Content of a YAML file and its node tree, which has the line of each key.
 
     Raises `RequestError` naming the file and, where there is one, the line.
     """
@@ -74,12 +74,12 @@ def validate(model: type[Model], content: Any, where: str, node: yaml.Node | Non
         first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         keys = tuple(str(part) for part in first["loc"])
         line = _line(node, keys)
-        place = f"{where}, line {line}" if line else where
+        source = f"{where}, line {line}" if line else where
         dotted = ".".join(keys)
         if first["type"] == "extra_forbidden":
-            raise RequestError(f"{place}: {unknown('key', dotted, known_keys(model))}") from None
+            raise RequestError(f"{source}: {unknown('key', dotted, known_keys(model))}") from None
         message = first["msg"].removeprefix("Value error, ")
-        raise RequestError(f"{place}: {dotted + ': ' if dotted else ''}{message}") from None
+        raise RequestError(f"{source}: {dotted + ': ' if dotted else ''}{message}") from None
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

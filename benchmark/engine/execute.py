@@ -85,10 +85,10 @@ def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
     except Stopped:
         raise
     except LhlbenchError as error:
-        run.record("failed", str(error)).save(folder)
+        run.make_record("failed", str(error)).save(folder)
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         reason = f"out of memory ({str(error).splitlines()[0]}); lower recipe.batch"
-        run.record("failed", reason).save(folder)
+        run.make_record("failed", reason).save(folder)
         raise RunError(reason) from error
     return Outcome(folder, record)

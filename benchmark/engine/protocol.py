@@ -42,7 +42,7 @@ from benchmark.seeds import derive
 from benchmark.tasks.lookup import check, metrics_of, values_of
 
 BOUNDARY_FILE = "boundary.safetensors"
-"""State between two phases: network, method, what is done so far."""
+"""State between two phases: network, method, and results of the phases that are done."""
 INSIDE_FILE = "inside.safetensors"
 """State between two epochs of the phase the boundary file leads to."""
 LOG_FILE = "log.jsonl"
@@ -52,7 +52,7 @@ Values = dict[str, dict[str, float | None]]
 
 
 class LifelongRun:
-    """Carries a plan through its phases in `folder`, which it owns."""
+    """Trains and evaluates the phases of a plan, with all its files in `folder`."""
 
     def __init__(self, plan: Plan, options: Options, callback: Callback, store: Store,
                  folder: Path) -> None:
@@ -86,7 +86,7 @@ class LifelongRun:
         for number in range(len(self.done) + 1, len(self.blocks) + 1):
             self._phase(number)
         self.previews.draw(self.folder / "previews")
-        record = self.record("complete")
+        record = self.make_record("complete")
         record.save(self.folder)
         return record
 
@@ -243,8 +243,8 @@ class LifelongRun:
         return {task.name: _finite(values_of(task, self.statistics[column, task.name]))
                 for task in self.tasks.values() if (column, task.name) in self.statistics}
 
-    def record(self, status: Literal["complete", "failed"], reason: str = "") -> Record:
-        """The record of what is done so far."""
+    def make_record(self, status: Literal["complete", "failed"], reason: str = "") -> Record:
+        """The record of the phases that are done."""
         columns = [self._values(column) for column in range(1, len(self.tasks) + 1)]
         infos = [TaskInfo(name=task.name, kind=task.kind, metrics=tuple(
             MetricInfo(name=metric.name, unit=metric.unit, primary=metric.primary,

@@ -57,7 +57,7 @@ def test_own_file_is_a_family(tmp_path):
         find_sequence(f"{path}:s3")
 
 
-@pytest.mark.parametrize(("change", "line", "told"), [
+@pytest.mark.parametrize(("change", "line", "message"), [
     (("tasks:", "tsaks:"), 4, "unknown key 'tsaks'. Did you mean tasks"),
     (("about: Two", "about: [Two"), 3, "expected"),
     (("recipe: rooms", "recipe: rooms\nrecipe: rooms"), 6, "'recipe' stands twice"),
@@ -65,9 +65,9 @@ def test_own_file_is_a_family(tmp_path):
     (("about: Two tasks.", "about: &a x\nsplit: *a"), 3, "aliases are not allowed"),
     (("recipe: rooms", "split: half\nrecipe: rooms"), 5, "split"),
 ])
-def test_malformed_family_names_file_and_line(change, line, told, tmp_path):
+def test_malformed_family_names_file_and_line(change, line, message, tmp_path):
     path = write(tmp_path, FAMILY.replace(*change))
-    with pytest.raises(RequestError, match=told) as error:
+    with pytest.raises(RequestError, match=message) as error:
         sequences_of(path)
     assert str(path) in str(error.value)
     if line:
@@ -84,7 +84,7 @@ def test_other_yaml_is_refused_in_one_line(text, tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("request_", "told"), [
+@pytest.mark.parametrize(("request_", "message"), [
     ({"method": "hat"}, "unknown method 'hat'. Did you mean had"),
     ({"sequence": "room_s1"}, "unknown sequence 'room_s1'. Did you mean rooms"),
     ({"settings": ("recipe.epoch=3",)}, "unknown key 'epoch'. Did you mean epochs"),
@@ -100,8 +100,8 @@ def test_other_yaml_is_refused_in_one_line(text, tmp_path):
     ({"method": "no/such/file.py"}, "does not exist"),
     ({"seed": 0, "sequence": "nowhere.yaml"}, "nowhere.yaml"),
 ])
-def test_wrong_requests_are_explained(request_, told):
-    with pytest.raises(RequestError, match=told) as error:
+def test_wrong_requests_are_explained(request_, message):
+    with pytest.raises(RequestError, match=message) as error:
         make_plan(RunRequest(**{"method": "had", "sequence": "rooms_s1", **request_}))
     assert "\n" not in str(error.value)
 

@@ -1,4 +1,4 @@
-"""Runs that fail: what the user is told, what is recorded, and what stays valid."""
+"""Runs that fail: the message, the record, and what stays valid."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ def test_a_record_without_a_command_gives_method_sequence_and_seed(tiny):
     record = tiny("finetune", "rooms_s2", 4, ["recipe.epochs=1"]).record
     assert RunRequest.of_record(record) == RunRequest("finetune", "rooms_s2", 4)
     command = FULL.command(["--device", "cpu"])
-    told = record.model_copy(update={"environment": {"command": command}})
-    assert RunRequest.of_record(told) == FULL
+    recorded = record.model_copy(update={"environment": {"command": command}})
+    assert RunRequest.of_record(recorded) == FULL
 
 
 def test_every_option_of_the_command_is_in_the_request_or_changes_no_number():

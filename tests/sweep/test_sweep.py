@@ -1,4 +1,4 @@
-"""Sweeps: what they are asked for, and that no run is lost, whatever becomes of the others."""
+"""Sweeps: the runs they consist of, and that none is lost, whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def trouble(folder, what, what_it_does):
     return str(path)
 
 
-def test_what_fails_is_told_and_the_rest_is_done(tiny, tmp_path, capsys):
+def test_failures_are_reported_and_the_rest_is_done(tiny, tmp_path, capsys):
     runs = tmp_path / "runs"
     killed = trouble(tmp_path, "killed",
                      "print('out of luck', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
@@ -175,7 +175,7 @@ def test_what_fails_is_told_and_the_rest_is_done(tiny, tmp_path, capsys):
         "left", "left", "failed", "done", "left"]
 
 
-def test_runs_that_are_done_start_no_process_and_old_failures_are_told(tiny, tmp_path, capsys,
+def test_finished_runs_start_no_process_and_old_failures_are_reported(tiny, tmp_path, capsys,
                                                                        monkeypatch):
     def nothing(*args):
         raise AssertionError("a process was started")
@@ -238,7 +238,7 @@ def test_a_method_changed_meanwhile_is_not_run_under_its_old_name(cache, tmp_pat
     assert not run.folder.exists()
 
 
-def test_the_same_run_asked_for_twice_is_one(cache, tmp_path):
+def test_requests_of_the_same_run_are_one_run(cache, tmp_path):
     options = Options(runs=tmp_path, data_paths=DataPaths(cache), device="cpu")
     usual = RunRequest("ewc", "rooms_s1", 0, QUICK)
     other = replace(usual, seed=1)
