@@ -1,12 +1,13 @@
-"""Finding the records that runs left, here and published."""
+"""The records that runs left, here and published, and choosing among them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, unknown
 from benchmark.record import RECORD_FILE, Record, load
 from benchmark.report.runs.settings import conditions, flatten
 
@@ -21,7 +22,7 @@ class StoredRun:
 
 
 @dataclass(frozen=True)
-class Collection:
+class RunCollection:
     """The records below one or two folders, one per run id, sorted by run id."""
 
     complete: tuple[StoredRun, ...]
@@ -29,8 +30,49 @@ class Collection:
     warnings: tuple[str, ...] = ()
     """One line per record that could not be used, naming its file."""
 
+    @property
+    def runs(self) -> tuple[StoredRun, ...]:
+        """All of them, the complete ones first."""
+        return self.complete + self.failed
 
-def collect(runs: Path, published: Path | None = None) -> Collection:
+    @property
+    def methods(self) -> set[str]:
+        """The names of all methods that were run."""
+        return {run.record.method.name for run in self.runs}
+
+    def filtered(self, keep: Callable[[StoredRun], bool]) -> RunCollection:
+        """The runs that `keep` accepts."""
+        return replace(self, complete=tuple(filter(keep, self.complete)),
+                       failed=tuple(filter(keep, self.failed)))
+
+    def with_settings(self, where: Sequence[str]) -> RunCollection:
+        """The runs that have every setting of `where`, `KEY=VALUE` such as `recipe.lr=0.02`.
+
+        Keys are those of `config.yaml`. Raises `RequestError` for a key that no run has, and when
+        no finished run has all the settings.
+        """
+        flat = {run.record.run_id: flatten(run.record.config) for run in self.runs}
+        wanted = conditions(where, flat.values())
+        found = self.filtered(lambda run: all(flat[run.record.run_id].get(name) == value
+                                              for name, value in wanted.items()))
+        if not found.complete:
+            raise RequestError(f"--where {' --where '.join(where)}: no finished run has this")
+        return found
+
+    def of_sequences(self, patterns: Sequence[str] | None) -> RunCollection:
+        """The runs of sequences that match one of `patterns`, names or globs; all when None.
+
+        Raises `RequestError` for a pattern that no run matches.
+        """
+        names = sorted({run.record.sequence for run in self.runs})
+        for pattern in patterns or ():
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise unknown("sequence with runs", pattern, names)
+        return self.filtered(lambda run: not patterns or any(
+            fnmatchcase(run.record.sequence, pattern) for pattern in patterns))
+
+
+def collect(runs: Path, published: Path | None = None) -> RunCollection:
     """Every record below `runs` and `published`; of one run id, the one below `runs`.
 
     Folders that do not exist hold no records. A damaged record is a warning, not an error: one
@@ -52,25 +94,6 @@ def collect(runs: Path, published: Path | None = None) -> Collection:
                 warnings.append(f"left out: {file}: {kept.folder} already holds run "
                                 f"{found.record.run_id}")
     ordered = [by_id[run_id] for run_id in sorted(by_id)]
-    return Collection(tuple(each for each in ordered if each.record.status == "complete"),
-                      tuple(each for each in ordered if each.record.status == "failed"),
-                      tuple(warnings))
-
-
-def only(collection: Collection, where: Sequence[str]) -> Collection:
-    """The runs that have every setting of `where`, `KEY=VALUE` such as `recipe.lr=0.02`.
-
-    Keys are those of `config.yaml`. Raises `RequestError` for a key that no run has, and when no
-    finished run has all the settings.
-    """
-    everything = [*collection.complete, *collection.failed]
-    flat = {found.record.run_id: flatten(found.record.config) for found in everything}
-    wanted = conditions(where, flat.values())
-    complete, failed = (
-        tuple(found for found in part
-              if all(flat[found.record.run_id].get(name) == value
-                     for name, value in wanted.items()))
-        for part in (collection.complete, collection.failed))
-    if not complete:
-        raise RequestError(f"--where {' --where '.join(where)}: no finished run has this")
-    return Collection(complete, failed, collection.warnings)
+    return RunCollection(tuple(run for run in ordered if run.record.status == "complete"),
+                         tuple(run for run in ordered if run.record.status == "failed"),
+                         tuple(warnings))

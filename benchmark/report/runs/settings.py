@@ -47,7 +47,7 @@ def contrast(configs: Sequence[Settings], counts: Sequence[int]) -> list[dict[st
     return [{name: config.get(name) for name in names} for config in configs]
 
 
-def written(settings: Settings) -> str:
+def settings_text(settings: Settings) -> str:
     """Settings as a reader of a table sees them: `weight=3, bins=5`."""
     return ", ".join(f"{name}={value if isinstance(value, str) else value_text(value)}"
                      for name, value in sorted(settings.items()))
