@@ -22,8 +22,9 @@ class TextCell:
 class Block:
     """Rows that a rule separates from others."""
 
-    name: str
     rows: list[list[TextCell]]
+    group: str = ""
+    """What the rows have in common, `lifelong` or `bounds`; empty where that is nothing."""
     italic: bool = False
     """Whether the first cell of each row is set apart, as bounds are."""
     repeats: bool = False
@@ -39,6 +40,7 @@ class TextTable:
     blocks: list[Block]
     caption: str
     notes: list[str]
+    """Warnings where there is a caption, else all that is said of the table."""
     commands: list[str]
     """Missing runs, one command each."""
     labels: int = 1
@@ -57,7 +59,7 @@ def text_table(table: Table) -> TextTable:
                 *(_text_cell(row.cells[column.key], column, digits[column.key])
                   for column in table.columns)]
 
-    blocks = [Block(name, [line(row) for row in table.rows if row.bound == bound], italic=bound)
+    blocks = [Block([line(row) for row in table.rows if row.bound == bound], name, italic=bound)
               for name, bound in (("lifelong", False), ("bounds", True))]
     headings = ["method", table.counted,
                 *(one_line(heading(column.title, column.unit, column.higher_is_better))
