@@ -29,7 +29,8 @@ def table_command(sequences: str, baseline: str, convention: str, format: str,
     elif ablation is not None:
         tables = ablation_tables(found, ablation, patterns, baseline, convention)
     else:
-        names = COST_COLUMNS if costs else DEFAULT_COLUMNS if columns is None else columns.split(",")
+        names = (COST_COLUMNS if costs else DEFAULT_COLUMNS if columns is None
+                 else columns.split(","))
         tables = sequence_tables(found, patterns, baseline, convention, names, all_metrics)
     text = render(tables, format, Console())
     if text is not None:

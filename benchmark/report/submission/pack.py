@@ -16,7 +16,7 @@ from benchmark.errors import RequestError
 from benchmark.files import write_atomically, write_text
 from benchmark.record import Record, load_statistics, save_statistics
 from benchmark.report.runs.collection import StoredRun
-from benchmark.report.submission.validation import problems
+from benchmark.report.submission.validation import first_problem
 
 PUBLISHED = Path("results/published")
 ENVIRONMENT = ("lhlbench", "python", "versions", "device", "device_name", "threads", "precision",
@@ -62,12 +62,12 @@ def portable(record: Record) -> Record:
     """
     kept = {key: record.environment[key] for key in ENVIRONMENT if key in record.environment}
     kept["command"] = shlex.join(portable_words(str(record.environment.get("command", ""))))
-    told = record.model_copy(update={"environment": kept})
-    for place, text in _strings(told.model_dump(mode="json", by_alias=True)):
+    portable_record = record.model_copy(update={"environment": kept})
+    for place, text in _strings(portable_record.model_dump(mode="json", by_alias=True)):
         if match := _PATH.search(text):
             raise RequestError(f"{record.run_id}: {place} holds the path {match[1]}, which nobody "
                                "else has; name files relative to the sequence's, and run again")
-    return told
+    return portable_record
 
 
 def portable_words(command: str) -> list[str]:
@@ -102,7 +102,7 @@ def _write(found: StoredRun, whole: Path) -> None:
                              for key in sorted(statistics)})
     write_text(folder / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
     record.save(folder)
-    if problem := problems(folder):
+    if problem := first_problem(folder):
         raise RequestError(f"{found.folder}: cannot be handed in: {problem}")
 
 
