@@ -15,9 +15,10 @@ from benchmark.data.loading.blocks import Block, blocks
 from benchmark.data.loading.phase_data import PhaseData
 from benchmark.data.store.files import Store
 from benchmark.engine import checkpoint, previews
-from benchmark.engine.callbacks import Callback, Options, Stopped
+from benchmark.engine.callbacks import Callback
 from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.engine.evaluate import Evaluator
+from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
 from benchmark.engine.trainer import EpochReport, PhaseTrainer, images_per_second
 from benchmark.errors import RequestError

@@ -42,7 +42,7 @@ class PhaseTrainer:
     seed: int
     fabric: Fabric
     on_step: Callable[[int, int, float], None] = lambda epoch, images, seconds: None
-    """Told after each step: epoch, images and seconds of the epoch so far."""
+    """Called after each step with the epoch, its images and its seconds so far."""
     epochs_done: int = 0
     seconds: float = 0.0
     images: int = 0

@@ -8,8 +8,8 @@ import pytest
 
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Stopped
 from benchmark.engine.execute import open_store
+from benchmark.engine.options import Stopped
 from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.model.network import Network
 from tests.helpers.tiny import tiny_plan

@@ -19,8 +19,8 @@ from benchmark.data.loading.blocks import blocks
 from benchmark.data.loading.phase_data import PhaseData
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Stopped
 from benchmark.engine.execute import open_store
+from benchmark.engine.options import Stopped
 from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.method import Phase
 from benchmark.model.network import Network

@@ -19,12 +19,11 @@ from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
 from benchmark.engine.environment import make_fabric
 from benchmark.engine.execute import open_store
-from benchmark.engine.plan import make_plan
 from benchmark.engine.trainer import PhaseTrainer
 from benchmark.method import Phase
 from benchmark.model.network import Network
 from benchmark.registry import find_method
-from tests.helpers.tiny import TINY
+from tests.helpers.tiny import tiny_plan
 
 ALL = 10**9
 METHODS = ("gpm", "sgp")
@@ -193,8 +192,8 @@ def second_phase(cache):
     """The phase of a second task on a network with two heads: (phase, trainer of a method)."""
 
     def make(backbone="narrow", options=()):
-        plan = make_plan("finetune", "rooms_s1", 0, [*TINY, f"recipe.backbone={backbone}",
-                                                     "recipe.weight_decay=0.1", *options], ())
+        plan = tiny_plan("finetune", settings=(f"recipe.backbone={backbone}",
+                                               "recipe.weight_decay=0.1", *options))
         store, recipe = open_store(plan, DataPaths(cache)), plan.config.recipe
         network = Network(recipe, seed=0)
         for task in plan.config.tasks[:2]:

@@ -11,7 +11,7 @@ import torch
 from benchmark.components.buffer import IMAGE, OUTPUT, TARGET, Exemplars
 from benchmark.data.loading.array_loader import pixels
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Stopped
+from benchmark.engine.options import Stopped
 from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.model.network import Network
 from benchmark.registry import find_method

@@ -17,13 +17,12 @@ from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
 from benchmark.engine.environment import make_fabric
 from benchmark.engine.execute import open_store
-from benchmark.engine.plan import make_plan
 from benchmark.engine.trainer import PhaseTrainer
 from benchmark.method import Phase, Step
 from benchmark.model.network import Network
 from benchmark.registry import find_method
 from methods.spg import importance
-from tests.helpers.tiny import TINY
+from tests.helpers.tiny import tiny_plan
 
 
 def spg(**options):
@@ -36,7 +35,7 @@ def stage(cache):
     """A phase of `rooms5` by its number, and a trainer of methods in it."""
 
     def make(number, options=("recipe.schedule=constant", "dataset.train=20")):
-        plan = make_plan("finetune", "rooms5_s1", 0, [*TINY, *options], ())
+        plan = tiny_plan("finetune", "rooms5_s1", settings=options)
         store, recipe = open_store(plan, DataPaths(cache)), plan.config.recipe
         network = Network(recipe, seed=0)
         for name in plan.config.tasks[:number]:
@@ -239,7 +238,7 @@ def test_statistics_rest_only_where_asked_and_never_in_the_first_phase(frozen, s
 
 def test_a_run_carries_one_mask_and_gives_numbers(tiny):
     outcome = tiny("spg", settings=["recipe.epochs=1"])
-    network = Network(make_plan("spg", "rooms_s1", 0, TINY, ()).config.recipe, seed=0)
+    network = Network(tiny_plan("spg").config.recipe, seed=0)
     weights = sum(value.numel() for value in network.backbone.parameters())
     assert outcome.record.cost.carried_bytes == 4 * weights
     last = [values[-1] for metrics in outcome.record.matrix.values() for values in metrics.values()]

@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
+from benchmark.config.overrides import setting_text
 from benchmark.errors import RequestError, unknown
 
+value_text = setting_text
 _ABSENT = object()
 """Of a setting that a method did not have yet when the run was made; None is a value."""
 
@@ -51,17 +53,6 @@ def settings_text(settings: Settings) -> str:
     """Settings as a reader of a table sees them: `weight=3, bins=5`."""
     return ", ".join(f"{name}={value if isinstance(value, str) else value_text(value)}"
                      for name, value in sorted(settings.items()))
-
-
-def value_text(value: Any) -> str:
-    """A value as `--set` reads it back: YAML, with strings bare where they stay strings."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    if not isinstance(value, str):
-        return text
-    try:
-        return value if yaml.safe_load(value) == value else text
-    except yaml.YAMLError:
-        return text
 
 
 def _reference(configs: Sequence[Settings], counts: Sequence[int]) -> Settings | None:
