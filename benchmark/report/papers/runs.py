@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
 from benchmark.engine.plan import Plan, make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.record import Record
 from benchmark.report.papers.mapping import MethodVariant, PaperMapping, TableMapping
 from benchmark.report.papers.scores import MeasuredRun
@@ -77,32 +77,27 @@ class TableRuns:
                      for seed in seeds if seed not in own)
 
     def is_bound(self, variant: MethodVariant) -> bool:
-        return self._plan(variant).method.kind == "bound"
+        return _plan(self._request(variant)).method.kind == "bound"
 
     def command(self, variant: MethodVariant, seed: int) -> str:
         """The command of a run, and why it failed where it did."""
-        table = self._table
-        words = ["lhlbench", "run", "--method", variant.method, "--sequence", table.sequence,
-                 "--recipe", table.recipe, *(["--tuned"] if self._tuned else []),
-                 "--seed", str(seed),
-                 *(word for text in table.settings for word in ("--set", text)),
-                 *(word for text in variant.settings for word in ("--method-set", text)),
-                 *self._extra]
         method = self._methods.get(variant)
-        failed = method.failed.get((table.sequence, seed)) if method else None
+        failed = method.failed.get((self._table.sequence, seed)) if method else None
         reason = " ".join(failed.record.reason.split()) if failed else ""
-        return shlex.join(words) + (f"  # failed: {reason}" if failed else "")
+        command = self._request(variant, seed).command(self._extra)
+        return f"{command}  # failed: {reason}" if failed else command
 
     def _first_seed(self) -> int:
         return min((seed for method in self._methods.values() for _, seed in method.runs),
                    default=0)
 
-    def _plan(self, variant: MethodVariant) -> Plan:
+    def _request(self, variant: MethodVariant, seed: int = 0) -> RunRequest:
         table = self._table
-        return _plan(variant, table.sequence, table.recipe, table.settings, self._tuned)
+        return RunRequest(variant.method, table.sequence, seed, table.settings, variant.settings,
+                          table.recipe, self._tuned)
 
     def _expected(self, variant: MethodVariant) -> dict[str, Any]:
-        return _comparable(self._plan(variant).config.canonical())
+        return _comparable(_plan(self._request(variant)).config.canonical())
 
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
@@ -117,6 +112,5 @@ def _count(methods: dict[MethodVariant, MethodRuns]) -> int:
 
 
 @cache
-def _plan(variant: MethodVariant, sequence: str, recipe: str, settings: tuple[str, ...],
-          tuned: bool) -> Plan:
-    return make_plan(variant.method, sequence, 0, settings, variant.settings, recipe, tuned)
+def _plan(request: RunRequest) -> Plan:
+    return make_plan(request)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmark.config.family import shipped_sequences
+from benchmark.engine.request import RunCommand, RunRequest
+from benchmark.errors import RequestError
 from benchmark.report.runs.collection import RunCollection, StoredRun
 from benchmark.report.runs.grid import Grid, MethodRuns, RunKey, family_of, grids_of, order_number
-from benchmark.report.submission.pack import portable_words
 from benchmark.report.submission.validation import disagreements
 
 SEEDS = (0, 1, 2)
@@ -105,33 +105,10 @@ def _command(method: MethodRuns, key: RunKey, baseline: str | None = None) -> st
     """The command of a run of `method` with another order and seed; of `baseline` under the same
     recipe and data."""
     record = method.record
-    words = portable_words(str(record.environment.get("command", "")))
-    rest = words[2:] if words[:2] == ["lhlbench", "run"] else []
-    file, yaml, _ = (_value(rest, "--sequence") or "").partition(".yaml")
-    sequence = f"{file}.yaml:s{order_number(key[0])}" if yaml else key[0]
-    chosen = baseline or _value(rest, "--method") or record.method.name
-    for option in ("--method", "--sequence", "--seed", *(["--method-set"] if baseline else [])):
-        rest = _without(rest, option)
-    return shlex.join(["lhlbench", "run", "--method", chosen, "--sequence", sequence,
-                       "--seed", str(key[1]), *rest])
-
-
-def _value(words: Sequence[str], option: str) -> str | None:
-    for place, word in enumerate(words):
-        if word == option:
-            return next(iter(words[place + 1:]), None)
-        if word.startswith(f"{option}="):
-            return word.partition("=")[2]
-    return None
-
-
-def _without(words: Sequence[str], option: str) -> list[str]:
-    """The words without an option and its value, wherever it stands."""
-    kept: list[str] = []
-    skip = False
-    for word in words:
-        if skip or word == option:
-            skip = not skip
-        elif not word.startswith(f"{option}="):
-            kept.append(word)
-    return kept
+    try:
+        made = RunCommand.parse(str(record.environment.get("command", ""))).portable()
+    except RequestError:
+        made = RunCommand(RunRequest(record.method.name, record.sequence))
+    request = made.request.in_order(*key)
+    request = request.of_method(baseline) if baseline else request
+    return request.command(made.options)
