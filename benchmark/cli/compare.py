@@ -30,10 +30,10 @@ def compare(methods: Annotated[list[str], typer.Argument(help="labels or globs, 
     """Is one method better than another? Paired over orders and seeds, with exact tests."""
     from benchmark.cli.records import finished_records
     from benchmark.cli.verdicts import content, print_verdicts
-    from benchmark.report.compare import Measure, split
+    from benchmark.report.compare import Measure, split_names
     from benchmark.report.compare import compare as compare_methods
 
-    *ours, last = (split(name) for name in methods)
+    *ours, last = (split_names(name) for name in methods)
     names = [name for each in ours for name in each]
     if not names or not last:
         raise RequestError("compare takes two methods or more: lhlbench compare had lwf, or "

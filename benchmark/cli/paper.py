@@ -27,19 +27,19 @@ def paper(name: Annotated[str, typer.Argument(help="had, jointdistill or heteroa
           as_json: AsJson = False) -> None:
     """Show a paper's tables: its numbers beside ours, and how to measure what is missing."""
     from benchmark.cli.records import all_records
-    from benchmark.report.papers.paper import build
-    from benchmark.report.papers.paper_data import published
-    from benchmark.report.papers.paper_render import missing, render
+    from benchmark.report.papers.build import paper_tables
+    from benchmark.report.papers.published import published_cells
+    from benchmark.report.papers.text import missing_runs, render_paper
 
-    cells = published(name)
+    cells = published_cells(name)
     collection = all_records(runs, no_published)
     print_notes(collection.warnings)
-    tables = build(cells, collection, embedded, sequences.split(",") if sequences else None,
-                   convention, tuned, option_words(data_root=data_root, runs=runs))
+    tables = paper_tables(cells, collection, embedded, sequences.split(",") if sequences else None,
+                          convention, tuned, option_words(data_root=data_root, runs=runs))
     format = "json" if as_json else format
     if not only_missing:
-        print_text(render(tables, format, Console()))
+        print_text(render_paper(tables, format, Console()))
     elif format == "json":
-        print_json(missing(tables))
+        print_json(missing_runs(tables))
     else:
-        print("".join(f"{command}\n" for command in missing(tables)), end="")
+        print("".join(f"{command}\n" for command in missing_runs(tables)), end="")

@@ -11,17 +11,16 @@ from rich.progress import track
 from benchmark.cli.output import print_notes
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
-from benchmark.report.runs.collection import Collection, StoredRun, collect, only
-from benchmark.report.submission.record_files import record_folders
-from benchmark.report.submission.validation import checked
+from benchmark.report.runs.collection import RunCollection, StoredRun, collect, record_folders
+from benchmark.report.submission.validation import check_record
 
 
-def all_records(runs: Path, no_published: bool) -> Collection:
+def all_records(runs: Path, no_published: bool) -> RunCollection:
     """Every record below `runs`, and the published ones."""
     return collect(runs, None if no_published else shipped("results/published"))
 
 
-def finished_records(runs: Path, no_published: bool, where: Sequence[str] | None) -> Collection:
+def finished_records(runs: Path, no_published: bool, where: Sequence[str] | None) -> RunCollection:
     """Every record below `runs`, and the published ones, that has the settings of `where`; what is
     left out is named on standard error.
 
@@ -29,7 +28,7 @@ def finished_records(runs: Path, no_published: bool, where: Sequence[str] | None
     """
     collection = all_records(runs, no_published)
     if where and collection.complete:
-        collection = only(collection, where)
+        collection = collection.with_settings(where)
     print_notes([*collection.warnings, *(
         f"left out: {found.record.run_id} failed: {found.record.reason}"
         for found in collection.failed)])
@@ -45,4 +44,4 @@ def checked_records(paths: Sequence[Path]) -> Iterator[tuple[Path, StoredRun | N
     console = Console(stderr=True)
     for folder in track(record_folders(paths), "checking records", console=console,
                         transient=True, disable=not console.is_terminal):
-        yield folder, *checked(folder)
+        yield folder, *check_record(folder)

@@ -40,8 +40,8 @@ def table(sequences: Sequences = "*", where: Where = None, baseline: Baseline = 
           runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
     """Compare methods: metrics, Delta, forgetting, costs; missing runs are shown."""
     from benchmark.cli.records import finished_records
-    from benchmark.report.tables import ablation_table, order_table, sequence_table
-    from benchmark.report.tables.columns import SPENT, USUAL
+    from benchmark.report.tables.build import ablation_tables, order_tables, sequence_tables
+    from benchmark.report.tables.columns import COST_COLUMNS, DEFAULT_COLUMNS
     from benchmark.report.tables.render import render
 
     options = {"--columns": columns is not None, "--all-metrics": all_metrics, "--costs": costs,
@@ -51,10 +51,11 @@ def table(sequences: Sequences = "*", where: Where = None, baseline: Baseline = 
         raise RequestError(f"{' and '.join(given)} ask for different tables; give one of them")
     found, patterns = finished_records(runs, no_published, where), sequences.split(",")
     if orders:
-        tables = order_table.build(found, patterns, baseline, convention)
+        tables = order_tables(found, patterns, baseline, convention)
     elif ablation is not None:
-        tables = ablation_table.build(found, ablation, patterns, baseline, convention)
+        tables = ablation_tables(found, ablation, patterns, baseline, convention)
     else:
-        names = SPENT if costs else USUAL if columns is None else columns.split(",")
-        tables = sequence_table.build(found, patterns, baseline, convention, names, all_metrics)
+        names = (COST_COLUMNS if costs else DEFAULT_COLUMNS if columns is None
+                 else columns.split(","))
+        tables = sequence_tables(found, patterns, baseline, convention, names, all_metrics)
     print_text(render(tables, "json" if as_json else format, Console()))

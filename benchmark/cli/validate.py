@@ -21,7 +21,7 @@ def validate(records: Records,
              data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Check that records are what runs left: the first difference of each is printed."""
     from benchmark.cli.records import checked_records
-    from benchmark.report.submission.validation import disagreements
+    from benchmark.report.submission.validation import LocalData, disagreements
 
     valid: list[StoredRun] = []
     wrong: dict[Path, str | None] = {}
@@ -31,9 +31,8 @@ def validate(records: Records,
     wrong |= disagreements(valid)
     if with_data:
         from benchmark.data.sources.source import DataPaths, default_cache
-        from benchmark.report.submission.record_data import DataAtHand
 
-        data = DataAtHand(DataPaths(default_cache(), data_root))
+        data = LocalData(DataPaths(default_cache(), data_root))
         wrong |= {found.folder: data.problem(found.record) for found in valid
                   if not wrong[found.folder]}
     if as_json:

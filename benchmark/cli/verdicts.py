@@ -169,7 +169,7 @@ def content(found: Comparison) -> dict[str, Any]:
                         for at, gain in found.differences.items()],
         "undefined": [{"sequence": at[0], "seed": at[1], "reason": reason}
                       for at, reason in found.undefined.items()],
-        "missing": [{"method": run.label, "sequence": run.at[0], "seed": run.at[1],
+        "missing": [{"method": run.label, "sequence": run.key[0], "seed": run.key[1],
                      "command": run.command, "reason": run.reason} for run in found.missing]}
     if found.p is None:
         return values

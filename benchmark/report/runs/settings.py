@@ -11,7 +11,6 @@ import yaml
 from benchmark.config.overrides import setting_text
 from benchmark.errors import RequestError, unknown
 
-value_text = setting_text
 _ABSENT = object()
 """Of a setting that a method did not have yet when the run was made; None is a value."""
 
@@ -49,9 +48,9 @@ def contrast(configs: Sequence[Settings], counts: Sequence[int]) -> list[dict[st
     return [{name: config.get(name) for name in names} for config in configs]
 
 
-def written(settings: Settings) -> str:
+def settings_text(settings: Settings) -> str:
     """Settings as a reader of a table sees them: `weight=3, bins=5`."""
-    return ", ".join(f"{name}={value if isinstance(value, str) else value_text(value)}"
+    return ", ".join(f"{name}={value if isinstance(value, str) else setting_text(value)}"
                      for name, value in sorted(settings.items()))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.record import Record
-from benchmark.report.runs.settings import flatten, value_text
+from benchmark.report.runs.settings import flatten, setting_text
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ def about(name: str, records: Sequence[Record]) -> About:
         used: dict[str, list[str]] = {}
         for record in records:
             for key, value in flatten(record.method.config).items():
-                used.setdefault(key, []).append(value_text(value))
+                used.setdefault(key, []).append(setting_text(value))
         return About(name, kind, False, tuple(
             Setting(key, ", ".join(sorted(set(values))), "", "") for key, values in used.items()))
     method = find_method(name)
-    settings = tuple(Setting(key, value_text(field.default), _source(field.json_schema_extra),
+    settings = tuple(Setting(key, setting_text(field.default), _source(field.json_schema_extra),
                              (field.description or "").rpartition(" [")[0])
                      for key, field in method.Config.model_fields.items())
     return About(name, kind, True, settings, method.summary, method.family, method.stores,

@@ -9,7 +9,7 @@ from benchmark.record import Record, TaskInfo
 from benchmark.report.runs.collection import StoredRun
 from benchmark.report.runs.grid import BASELINES, Grid, RunKey
 from benchmark.report.runs.lines import MethodRuns
-from benchmark.report.runs.settings import flatten, value_text
+from benchmark.report.runs.settings import flatten, setting_text
 from benchmark.report.site.charts import Chart, chart
 from benchmark.report.site.leaderboard import Scored
 from benchmark.report.site.numbers import decimals, text
@@ -114,7 +114,7 @@ def commands(found: StoredRun, place: Place | None) -> list[tuple[str, str]]:
 
 def facts(values: Mapping[str, object]) -> list[tuple[str, str]]:
     """Nested values as dotted names and one line of text each."""
-    return [(name, value if isinstance(value, str) else value_text(value))
+    return [(name, value if isinstance(value, str) else setting_text(value))
             for name, value in flatten(values).items()
             if value not in ("", None) and name != "command"]
 
