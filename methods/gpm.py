@@ -23,5 +23,5 @@ class GPM(Projection):
     reference = "Saha et al., Gradient Projection Memory for Continual Learning, ICLR 2021"
     grid = {"threshold": [0.8, 0.9, 0.95, 0.97, 0.98, 0.99]}
 
-    def weigh(self, energy: Tensor) -> Tensor:
+    def factor(self, energy: Tensor) -> Tensor:
         return torch.ones_like(energy)

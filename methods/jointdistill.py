@@ -19,13 +19,13 @@ class JointDistill(JointDistillation):
 
     Ours, since the paper is silent or was not at hand: all factors; scores are 1 / loss; w is
     scaled to mean 1 after each move; l_i^T, the teacher's held-out loss, takes units away; the
-    teacher learns by the phase's own recipe; held-out images stay in training without their
-    labels; the connector's kernels (1 and 3), its heads, and that it learns from its teachers; the
+    teacher is trained by the phase's own recipe; held-out images stay in training without their
+    labels; the connector's kernels (1 and 3), its heads, and that its teachers train it; the
     trajectory is a state of the student, its loss the distance to that state's output. Ours for
-    lifelong learning: without labels nothing tells that an old task has become better, so its
-    trajectory stays where its last phase left it, the network of the phase before; its l_i^T is
-    its held-out loss when its own phase ended, and its loss now counts as that plus how far its
-    outputs have gone.
+    lifelong learning: without labels nothing shows that an old task has become better, so its
+    trajectory stays what it was at the end of its phase, the network of the phase before; its l_i^T
+    is its held-out loss when its own phase ended, and its loss now is that plus the distance of its
+    outputs to those of that time.
     """
 
     name = "jointdistill"

@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmark.components.importance import Importance, Parameters, learnt
+from benchmark.components.importance import Importance, Parameters, trainable_weights
 from benchmark.method import MethodConfig, Phase, State, setting
 
 
@@ -26,7 +26,7 @@ class L2SP(Importance):
         return 0.0
 
     def importance(self, phase: Phase) -> Parameters:
-        return _ones(learnt(phase.network))
+        return _ones(trainable_weights(phase.network))
 
     def state_dict(self) -> State:
         return {"anchor": dict(self.anchor)}

@@ -40,26 +40,22 @@ class Modulators(Adapters):
     stores = "modulators and normalisation layers of every task"
     zero = {"layers": "none"}
     grid = {"layers": ["spatial", "all"], "normalised": [True, False]}
-    parts = ("modulator", "gain")
+    adapter_names = ("modulator", "gain")
 
-    @property
-    def active(self) -> bool:
-        return bool(self.config.layers != "none")
-
-    def fresh(self, layer: nn.Conv2d | nn.Linear) -> Tensors:
+    def new_adapters(self, layer: nn.Conv2d | nn.Linear) -> Tensors:
         pointwise = isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)
         if pointwise and self.config.layers == "spatial":
             return {}
         groups = getattr(layer, "groups", 1)
-        found = {"modulator": torch.eye(len(layer.weight) // groups).repeat(groups, 1, 1)}
-        if self.config.normalised:
-            found["gain"] = torch.ones(*found["modulator"].shape[:2], 1)
-        return found
+        modulator = torch.eye(len(layer.weight) // groups).repeat(groups, 1, 1)
+        if not self.config.normalised:
+            return {"modulator": modulator}
+        return {"modulator": modulator, "gain": torch.ones(*modulator.shape[:2], 1)}
 
-    def adapt(self, layer: nn.Conv2d | nn.Linear, parts: Mapping[str, Tensor]) -> Tensors:
-        modulator = parts["modulator"]
-        if "gain" in parts:
-            modulator = parts["gain"] * F.normalize(modulator, dim=2)
+    def adapt(self, layer: nn.Conv2d | nn.Linear, adapters: Mapping[str, Tensor]) -> Tensors:
+        modulator = adapters["modulator"]
+        if "gain" in adapters:
+            modulator = adapters["gain"] * F.normalize(modulator, dim=2)
         groups, channels, _ = modulator.shape
         return {name: (modulator @ value.view(groups, channels, -1)).view_as(value)
                 for name, value in layer.named_parameters() if name in ("weight", "bias")}

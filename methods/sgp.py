@@ -24,7 +24,7 @@ class SGP(Projection):
     reference = "Saha and Roy, Continual Learning with Scaled Gradient Projection, AAAI 2023"
     grid = {"threshold": [0.9, 0.95, 0.97, 0.99], "scale": [1.0, 3.0, 10.0, 30.0]}
 
-    def weigh(self, energy: Tensor) -> Tensor:
+    def factor(self, energy: Tensor) -> Tensor:
         s, a = energy.sqrt(), float(self.config.scale)
         least = torch.finfo(s.dtype).tiny
         return (a + 1) * s / (a * s + s.amax(-1, keepdim=True)).clamp(min=least)
