@@ -13,7 +13,7 @@ from benchmark.tasks import Task
 from benchmark.tasks.kinds import kind_of
 from methods import had
 from tests.helpers import oracles
-from tests.helpers.samples import DELTA, TIGHT, K, losses, numeric_gradient, random, tensor
+from tests.helpers.random_maps import DELTA, TIGHT, K, losses, numeric_gradient, random, tensor
 
 MEANS = ("geometric", "arithmetic")
 MAPS = hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)

@@ -10,7 +10,7 @@ import torch
 
 from methods import had_released
 from tests.helpers import oracles
-from tests.helpers.samples import DELTA, K, losses, numeric_gradient, random, tensor
+from tests.helpers.random_maps import DELTA, K, losses, numeric_gradient, random, tensor
 
 # The released code -----------------------------------------------------------------------------
 
