@@ -44,7 +44,7 @@ from benchmark.tasks.kinds import Kind, kind_of
 
 Provenance = Literal["paper", "released code", "ours"]
 Need = Literal["exemplars", "teacher", "task id"]
-"""exemplars: keeps training images; teacher: runs an old network beside the new one; task id: must
+"""exemplars: keeps training images; teacher: runs an old network in training; task id: must
 know which task an image is predicted for (beyond the choice of a head)."""
 State = dict[str, Any]
 """Nested dicts of tensors and plain JSON values, keys are strings."""

@@ -34,7 +34,7 @@ class JointConfig(MethodConfig):
     feature_weight: float = setting(1.0, "factor of the match with the connected features", "ours",
                                     ge=0)
     trajectory_weight: float = setting(0.5, "factor of a new task's trajectory", "ours", ge=0)
-    trajectory_decay: float = setting(0.5, "share of the trajectory that is left at each update",
+    trajectory_decay: float = setting(0.5, "share of the trajectory that is kept at each update",
                                       "ours", ge=0, lt=1)
     alpha: float = setting(1.0, "exponent of the mean score in the weights' rule", "ours")
     beta: float = setting(0.1, "step of the weights' rule", "ours", ge=0, le=1)
@@ -49,18 +49,18 @@ class JointConfig(MethodConfig):
 
 def adapt_weights(weights: Mapping[str, float], scores: Mapping[str, float],
                   alpha: float, beta: float) -> dict[str, float]:
-    """One step of the weights' rule over N tasks, then scaled to mean 1 again (ours: left alone,
-    all weights shrink).
+    """One step of the weights' rule over N tasks, then scaled to mean 1 again (ours: without
+    it, all weights shrink).
 
     w_i <- w_i - beta w_i d/dw_i (w_i - mean(w) a_i mean(a)^(alpha - 1)), with a_i the student's
     score over its teacher's; the derivative is 1 - a_i mean(a)^(alpha - 1) / N.
     """
     count = len(weights)
     level = (sum(scores.values()) / count) ** (alpha - 1) / count
-    moved = {task: weight * (1 - beta * (1 - scores[task] * level))
+    updated = {task: weight * (1 - beta * (1 - scores[task] * level))
              for task, weight in weights.items()}
-    total = sum(moved.values())
-    return {task: count * weight / total for task, weight in moved.items()}
+    total = sum(updated.values())
+    return {task: count * weight / total for task, weight in updated.items()}
 
 
 class Connector(nn.Module):

@@ -16,9 +16,9 @@ class LoRA(Adapters):
 
     A convolution with kernel k from C to C' channels in g groups has A [r k, C k] and
     B [C' k / g, r k], as in the authors' code (ConvLoRA); a linear layer has A [r, C], B [C', r].
-    A is drawn as a layer's weights are, B is zero at first; biases stay frozen. Ours: the backbone
+    A is initialised as a layer's weights are, B with zeros; biases stay frozen. Ours: the backbone
     is trained on the first task, frozen from then on; all its convolutions and linear layers have
-    A and B; norms are learnt per task and start as the first task's; A has no more rows than the
+    A and B; norms are trained per task and start as the first task's; A has no more rows than the
     product has rows or columns (groups). A and B have no learning rate of their own; alpha serves.
     """
 

@@ -15,13 +15,13 @@ class Modulators(Adapters):
     """W_k = M_k W: a frozen convolution W, and after it a 1x1 convolution M_k of task k alone.
 
     M W is the product over output channels, and biases turn into M b. M starts as the identity.
-    With `normalised`, row i of M is g_i v_i / |v_i| with learnt g and v (the paper's NFF). In a
+    With `normalised`, row i of M is g_i v_i / |v_i| with trained g and v (the paper's NFF). In a
     grouped convolution M has one block per group (one factor per channel, if depthwise), as in the
     released code.
 
     Ours: the backbone is trained on the first task, frozen from then on, and stays as it was
     trained (the paper takes ImageNet weights, and rotates W to the principal directions of its
-    responses); norms, learnt per task as in the paper, start as the first task's; linear layers
+    responses); norms, trained per task as in the paper, start as the first task's; linear layers
     are modulated too; other 1x1 convolutions are shared (in the released code, the shortcuts are
     the task's own).
     """

@@ -23,7 +23,7 @@ class SPG(Method):
     of gradients; the pass is in eval mode (the released code: train mode); a batch's loss
     counts by its images; tensors whose entries are all alike have a = 0; heads that were trained
     on another backbone do not count; batch norm's scale and shift are masked as all else (the paper
-    has none). Its statistics do as recipe.batch_norm says unless frozen here: weights keep moving
+    has none). Its statistics follow recipe.batch_norm unless frozen here: weights keep changing
     under a mask, and old statistics soon fit them less than new ones.
     """
 

@@ -1,4 +1,4 @@
-"""Gradient projection: a layer's updates leave its outputs on old tasks' inputs unchanged."""
+"""Gradient projection: updates of layers that hardly change their outputs on old inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay: exemplars of old tasks, stored in a buffer and learnt from together with each batch."""
+"""Replay: exemplars of old tasks, stored in a buffer, in the loss of every step."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReplayConfig(MethodConfig):
 
 
 class Replay(Method):
-    """Keeps exemplars of old tasks and learns from a few of them in each step.
+    """Keeps exemplars of old tasks and adds the losses of a few of them to each step.
 
     At the end of a phase each of its images is added to the buffer once, not augmented (the papers
     add them while training), unless it has no valid pixel. Exemplars are sampled uniformly and not

@@ -22,7 +22,7 @@ _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 class PassCounter:
     """Counts images in forward and backward passes of the backbone: the cost of training.
 
-    Networks that a method runs beside the trained one (teachers) share its counter, copies too.
+    A method's further networks (teachers) share the counter of the trained one, as do copies.
     """
 
     def __init__(self) -> None:

@@ -121,8 +121,8 @@ def test_a_newcomers_method_conforms_and_runs(tmp_path, monkeypatch, capsys):
     """From nothing to a passing method: the commands that `new` prints."""
     monkeypatch.chdir(tmp_path)
     assert invoke(["new", "method", "my_idea"]) == 0
-    told = capsys.readouterr().out
-    assert "lhlbench check my_idea.py" in told
+    printed = capsys.readouterr().out
+    assert "lhlbench check my_idea.py" in printed
     assert invoke(["check", "my_idea.py"]) == 0
     assert f"all {len(CHECKS)} checks hold" in capsys.readouterr().out
     assert (tmp_path / "test_my_idea.py").exists()

@@ -129,7 +129,7 @@ def test_agem_refers_to_the_mean_of_unit_gradients(phases_of):
     expected = torch.stack(list(gradients(copied, groups))).mean(0)
     torch.testing.assert_close(reference.double(), expected, rtol=1e-3, atol=1e-5)
     assert run.network.training
-    assert all(torch.equal(value, before[name])  # nor do statistics of batch norm move
+    assert all(torch.equal(value, before[name])  # nor do statistics of batch norm change
                for name, value in run.network.state_dict().items())
     assert all(value.grad is None for value in run.network.parameters())
 
@@ -147,15 +147,15 @@ def test_agem_removes_what_raises_the_old_loss_and_nothing_else(strength, seed, 
     with torch.no_grad():
         for value in run.network.parameters():
             value += 1e-3 * torch.randn(value.shape, generator=torch_seed)
-        moved = backbone(run.network).double() - start
+        change = backbone(run.network).double() - start
         heads = {name: value.clone() for name, value in run.network.heads.named_parameters()}
         run.method.edit_update(step, before)
     edited = backbone(run.network).double() - start
-    slope = float(moved @ reference)
+    slope = float(change @ reference)
     share = strength * max(slope, 0) / float(reference @ reference)
-    torch.testing.assert_close(edited, moved - share * reference, rtol=0, atol=1e-6)
+    torch.testing.assert_close(edited, change - share * reference, rtol=0, atol=1e-6)
     if slope <= 0:
-        assert torch.equal(edited, moved)
+        assert torch.equal(edited, change)
     elif strength == 1:
         assert float(edited @ reference) <= 1e-6 * float(edited.norm() * reference.norm()) + 1e-8
     assert all(torch.equal(value, heads[name])

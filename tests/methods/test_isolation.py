@@ -18,11 +18,10 @@ from benchmark.components.isolation import (
     norm_states,
     running_statistics,
 )
-from benchmark.engine import checkpoint
 from benchmark.engine.callbacks import Stopped
-from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.method import Step
 from benchmark.model.network import Network
+from tests.helpers.outcomes import assert_constant_rows, boundary_state
 from tests.helpers.phases import method, sequence_phase
 from tests.helpers.tiny import tiny_plan
 
@@ -48,7 +47,7 @@ def phase_of(cache):
 
 
 def randomise(network, seed):
-    """Weights and running statistics as training might leave them."""
+    """Weights and running statistics such as training might yield."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for value in network.backbone.parameters():
@@ -228,17 +227,6 @@ def test_reestimation_is_for_old_tasks_only_and_for_their_own_scales(phase_of):
 # Whole runs --------------------------------------------------------------------------------------
 
 
-def assert_constant_rows(record):
-    for place, metrics in enumerate(record.matrix.values()):
-        for values in metrics.values():
-            assert len(set(values[place:])) == 1
-
-
-def boundary(folder):
-    (file,) = folder.glob(f"**/{BOUNDARY_FILE}")
-    return checkpoint.load(file)
-
-
 @pytest.mark.parametrize(("name", "start"), [
     ("lora", "first"), ("lora", "after_first"), ("modulators", "after_first")])
 def test_nothing_is_forgotten_and_the_backbone_stays(name, start, tiny, tmp_path):
@@ -247,7 +235,7 @@ def test_nothing_is_forgotten_and_the_backbone_stays(name, start, tiny, tmp_path
         with contextlib.suppress(Stopped):
             tiny(name, settings=SMALL, method_settings=[f"start={start}"],
                  stop_when=lambda p, e, end=end: (p, e) == (end, 0))
-        states.append(boundary(tmp_path)["network"])
+        states.append(boundary_state(tmp_path)["network"])
     record = tiny(name, settings=SMALL, method_settings=[f"start={start}"]).record
     assert_constant_rows(record)
     network = Network(tiny_plan(name, settings=SMALL).config.recipe, seed=0)

@@ -42,14 +42,14 @@ def slow_rule(weights, scores, alpha, beta, step=1e-6):
         level = np.mean(scores) ** (alpha - 1)
         return values[i] - np.mean(values) * scores[i] * level
 
-    moved = []
+    updated = []
     for i, weight in enumerate(weights):
         up, down = list(weights), list(weights)
         up[i] += step
         down[i] -= step
         slope = (bracket(up, i) - bracket(down, i)) / (2 * step)
-        moved.append(weight - beta * weight * slope)
-    return np.array(moved) / np.mean(moved)
+        updated.append(weight - beta * weight * slope)
+    return np.array(updated) / np.mean(updated)
 
 
 @given(scores=SCORES, alpha=st.floats(-1, 3), beta=st.floats(0, 1), seed=st.integers(0, 99))
@@ -138,7 +138,7 @@ def test_a_teacher_depends_on_phase_and_seed_alone_and_is_trained(cache):
     before = {name: value.clone() for name, value in phase.network.state_dict().items()}
     found = []
     for epochs in (3, 3, 1):
-        torch.rand(3)  # whatever was drawn before
+        torch.rand(3)  # the state of the global generator does not matter
         found.append(train_teacher(phase, phase.tasks, epochs).weights)
     assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
     assert not torch.equal(found[0]["heads.normal.4.weight"], found[2]["heads.normal.4.weight"])

@@ -18,9 +18,9 @@ from torch.nn.utils import parameters_to_vector
 from benchmark.components.isolation import estimate_statistics, running_statistics
 from benchmark.engine import checkpoint
 from benchmark.engine.callbacks import Stopped
-from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.model.network import Network
 from methods.emr import merge, pack, split_vector, tensor_shares, unpack
+from tests.helpers.outcomes import boundary_state
 from tests.helpers.phases import method, sequence_phase
 from tests.helpers.tiny import tiny_plan
 
@@ -92,10 +92,10 @@ def test_order_does_not_matter_and_a_common_factor_goes_through(vectors, factor,
 def test_a_task_keeps_the_size_of_its_vector_and_its_signs(vectors):
     found = merged(vectors)
     for vector, mask, scale in zip(vectors, found.masks, found.scales, strict=True):
-        left = (scale * mask * found.unified).numpy()
-        assert (left * vector >= 0).all()
+        merged_vector = (scale * mask * found.unified).numpy()
+        assert (merged_vector * vector >= 0).all()
         if mask.any():
-            assert math.isclose(size(left), size(vector), rel_tol=1e-9)
+            assert math.isclose(size(merged_vector), size(vector), rel_tol=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
@@ -133,8 +133,7 @@ def boundaries(tiny, folder, method, method_settings=()):
         with contextlib.suppress(Stopped):
             tiny(method, settings=SMALL, method_settings=method_settings, runs=folder,
                  stop_when=lambda p, e, end=end: (p, e) == (end, 0))
-        (file,) = folder.glob(f"*/{BOUNDARY_FILE}")
-        states.append(checkpoint.load(file))
+        states.append(boundary_state(folder))
     return states
 
 
@@ -159,18 +158,19 @@ def test_emr_merges_old_vectors_as_they_were_kept(tiny, tmp_path):
     network = Network(tiny_plan("emr", settings=SMALL).config.recipe, seed=0)
     first = flat(network.backbone)
     separate = boundaries(tiny, tmp_path / "separate", "separate")
-    for task, own in separate[1]["method"]["home"]["own"].items():
-        network.backbone.load_state_dict(own)
+    for task, part in separate[1]["method"]["home"]["own"].items():
+        network.backbone.load_state_dict(part)
         trained[task] = flat(network.backbone) - first
-    home = one["method"]["home"]
-    left = home["own"]["semantic"]["scale"] * home["common"]["unified"]
-    torch.testing.assert_close(left, trained["semantic"], rtol=1e-4, atol=1e-7)
-    expected = merge(torch.stack([left, trained["depth"]]), tensor_shares(network.backbone))
-    home = two["method"]["home"]
-    torch.testing.assert_close(home["common"]["unified"], expected.unified)
-    for own, mask, scale in zip(home["own"].values(), expected.masks, expected.scales, strict=True):
-        assert torch.equal(unpack(own["mask"], len(first)), mask)
-        torch.testing.assert_close(own["scale"], scale)
+    shared = one["method"]["home"]
+    kept = shared["own"]["semantic"]["scale"] * shared["common"]["unified"]
+    torch.testing.assert_close(kept, trained["semantic"], rtol=1e-4, atol=1e-7)
+    expected = merge(torch.stack([kept, trained["depth"]]), tensor_shares(network.backbone))
+    shared = two["method"]["home"]
+    torch.testing.assert_close(shared["common"]["unified"], expected.unified)
+    for part, mask, scale in zip(shared["own"].values(), expected.masks, expected.scales,
+                                 strict=True):
+        assert torch.equal(unpack(part["mask"], len(first)), mask)
+        torch.testing.assert_close(part["scale"], scale)
 
 
 def test_emr_alone_is_a_separate_model(tiny):

@@ -10,8 +10,8 @@ from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
 from benchmark.engine.callbacks import Stopped
 from benchmark.engine.execute import open_store
-from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.model.network import Network
+from tests.helpers.outcomes import assert_constant_rows, boundary_state
 from tests.helpers.tiny import tiny_plan
 
 METHODS = ("lora", "modulators", "bn_per_task", "averaging", "emr", "separate")
@@ -24,17 +24,6 @@ tasks: [semantic, depth, normal, edge]
 recipe: rooms
 backbones: [narrow, narrow, pvt_v2_b0, pvt_v2_b0]
 """
-
-
-def boundary(folder):
-    (file,) = folder.glob(f"**/{BOUNDARY_FILE}")
-    return checkpoint.load(file)
-
-
-def assert_constant_rows(record):
-    for place, metrics in enumerate(record.matrix.values()):
-        for values in metrics.values():
-            assert len(set(values[place:])) == 1
 
 
 def single_networks(names, backbones, cache):
@@ -70,7 +59,7 @@ def test_two_tasks_on_each_of_two_backbones_resumed(name, tiny, tmp_path):
                  stop_when=lambda p, e, end=phase: p == end)
     resumed = tiny(name, f"{family}:s1", settings=SMALL, runs=tmp_path / "parts")
     assert resumed.record.matrix == whole.record.matrix
-    states = [boundary(tmp_path / place) for place in ("whole", "parts")]
+    states = [boundary_state(tmp_path / place) for place in ("whole", "parts")]
     assert checkpoint.tensor_bytes(states[0]) == checkpoint.tensor_bytes(states[1])
     assert resumed.record.cost.parameters == whole.record.cost.parameters
     if name in ("lora", "modulators", "separate"):
@@ -83,7 +72,7 @@ def test_two_tasks_on_each_of_two_backbones_resumed(name, tiny, tmp_path):
 def test_nothing_is_kept_twice_when_a_backbone_is_replaced(tiny, tmp_path):
     """A separate model's backbone is part of the network that is kept."""
     outcome = tiny("separate", "rooms_hetero_s1", settings=SMALL)
-    retired = boundary(outcome.folder)["method"]["left"]
+    retired = boundary_state(outcome.folder)["method"]["left"]
     assert [shared["own"] for shared in retired] == [{"semantic": {}}, {"depth": {}}]
     heads = {name.split(".")[1] for shared in retired for name in shared["past"]["weights"]
              if name.startswith("heads")}

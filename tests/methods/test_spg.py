@@ -173,10 +173,10 @@ def changes(phase, learner, mask):
 def test_a_full_mask_stops_everything_and_an_empty_one_nothing(phase_of):
     free = changes(phase_of(2), method("finetune"), None)
     stopped = changes(phase_of(2), spg(), torch.ones_like)
-    assert not any(way.any() for way in stopped.values())
+    assert not any(change.any() for change in stopped.values())
     loose = changes(phase_of(2), spg(), torch.zeros_like)
-    assert all(torch.equal(way, free[name]) for name, way in loose.items())
-    assert any(way.any() for way in free.values())
+    assert all(torch.equal(change, free[name]) for name, change in loose.items())
+    assert any(change.any() for change in free.values())
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -187,13 +187,13 @@ def test_a_mask_shortens_the_first_step_by_itself(optimizer, phase_of):
                         "recipe.weight_decay=0.1", "recipe.lr=0.01")
 
     free = changes(one_step(), method("finetune"), None)
-    held = changes(one_step(), spg(strength=0.5), lambda value: torch.linspace(
+    masked = changes(one_step(), spg(strength=0.5), lambda value: torch.linspace(
         0, 1, value.numel()).view_as(value))
-    for name, way in free.items():
-        ramp = torch.linspace(0, 1, way.numel()).view_as(way)
+    for name, change in free.items():
+        ramp = torch.linspace(0, 1, change.numel()).view_as(change)
         factor = 1 - 0.5 * (ramp if name.startswith("backbone") else 0.5)
-        torch.testing.assert_close(held[name], factor * way, rtol=1e-3, atol=2e-7)
-    assert any(way.any() for way in free.values())
+        torch.testing.assert_close(masked[name], factor * change, rtol=1e-3, atol=2e-7)
+    assert any(change.any() for change in free.values())
 
 
 @pytest.mark.parametrize("frozen", [False, True])
