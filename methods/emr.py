@@ -60,7 +60,7 @@ class EMR(Isolation):
         merged = merge(torch.stack([*old, *[trained - initial for _ in phase.tasks]]),
                        tensor_shares(backbone))
         current.common = {"unified": merged.unified}
-        current.parts = {task: part | {"mask": pack(mask), "scale": scale.clone()}
+        current.parts = {task: part | {"mask": pack_bits(mask), "scale": scale.clone()}
                          for (task, part), mask, scale
                          in zip(current.parts.items(), merged.masks, merged.scales, strict=True)}
         if self.config.reestimate and old:
@@ -82,7 +82,7 @@ class EMR(Isolation):
 def _task_vector(shared: SharedBackbone, task: str) -> Tensor:
     """A task's vector [N] as it was kept: s_k m_k u."""
     part, unified = shared.parts[task], shared.common["unified"]
-    return part["scale"] * unpack(part["mask"], len(unified)) * unified
+    return part["scale"] * unpack_bits(part["mask"], len(unified)) * unified
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,14 @@ def split_vector(vector: Tensor, module: nn.Module) -> dict[str, Tensor]:
             for (name, parameter), part in zip(named.items(), parts, strict=True)}
 
 
-def pack(bits: Tensor) -> Tensor:
+def pack_bits(bits: Tensor) -> Tensor:
     """Bits [N] (bool) in bytes [ceil(N / 8)] (uint8), lowest bit first."""
     padded = F.pad(bits.to(torch.uint8), (0, -len(bits) % 8)).view(-1, 8)
     return (padded << _bit_positions(bits)).sum(1, dtype=torch.uint8)
 
 
-def unpack(packed: Tensor, count: int) -> Tensor:
-    """The first `count` bits (bool) of bytes that `pack` returned."""
+def unpack_bits(packed: Tensor, count: int) -> Tensor:
+    """The first `count` bits (bool) of bytes that `pack_bits` returned."""
     return (packed[:, None] >> _bit_positions(packed) & 1).flatten()[:count].bool()
 
 

@@ -38,6 +38,13 @@ def test_every_lifelong_method_has_a_zero():
     assert without == ["finetune"]
 
 
+@pytest.mark.parametrize("name", method_names())
+def test_a_method_is_active_unless_its_settings_are_those_of_zero(name):
+    kind = find_method(name)
+    assert kind(kind.Config()).active
+    assert kind(kind.Config(**kind.zero)).active == (not kind.zero)
+
+
 PLUG_IN = """
     import torch
     from benchmark.method import Method, MethodConfig, setting

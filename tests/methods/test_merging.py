@@ -19,7 +19,7 @@ from benchmark.components.isolation import estimate_statistics, running_statisti
 from benchmark.engine import checkpoint
 from benchmark.engine.callbacks import Stopped
 from benchmark.model.network import Network
-from methods.emr import merge, pack, split_vector, tensor_shares, unpack
+from methods.emr import merge, pack_bits, split_vector, tensor_shares, unpack_bits
 from tests.helpers.outcomes import boundary_state
 from tests.helpers.phases import method, sequence_phase
 from tests.helpers.tiny import tiny_plan
@@ -110,9 +110,9 @@ def test_one_vector_alone_and_vectors_alike_are_kept(vectors):
 @settings(max_examples=40, deadline=None)
 @given(bits=hnp.arrays(bool, st.integers(1, 70)))
 def test_bits_are_packed_eight_to_a_byte(bits):
-    packed = pack(torch.as_tensor(bits))
+    packed = pack_bits(torch.as_tensor(bits))
     np.testing.assert_array_equal(packed.numpy(), np.packbits(bits, bitorder="little"))
-    assert unpack(packed, len(bits)).tolist() == bits.tolist()
+    assert unpack_bits(packed, len(bits)).tolist() == bits.tolist()
 
 
 def test_vectors_are_parameters_one_after_another():
@@ -169,7 +169,7 @@ def test_emr_merges_old_vectors_as_they_were_kept(tiny, tmp_path):
     torch.testing.assert_close(shared["common"]["unified"], expected.unified)
     for part, mask, scale in zip(shared["own"].values(), expected.masks, expected.scales,
                                  strict=True):
-        assert torch.equal(unpack(part["mask"], len(first)), mask)
+        assert torch.equal(unpack_bits(part["mask"], len(first)), mask)
         torch.testing.assert_close(part["scale"], scale)
 
 
