@@ -12,7 +12,7 @@ from benchmark.model.network import Network
 class Averaging(Isolation):
     """mean_t = mean_{t-1} + (theta_t - mean_{t-1}) / t over the backbone's parameters.
 
-    theta_t is trained from mean_{t-1}, or from the first weights. After a phase the live network
+    theta_t is trained from mean_{t-1}, or from the initial weights. After a phase the live network
     is theta_t + strength * (mean_t - theta_t), its running statistics are computed anew on the
     phase's images, and heads stay as they are: the new one was trained on theta_t. Ours: the
     running form and the strength (the papers average networks trained in parallel). A new

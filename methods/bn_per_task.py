@@ -15,7 +15,7 @@ from benchmark.method import MethodConfig, Phase, setting
 class BNPerTask(Isolation):
     """Task k predicts with the live convolutions and the norms it had at the end of its phase.
 
-    Convolutions and norms are finetuned as usual, norms go on from those of the phase before. Norm
+    Convolutions and norms are finetuned as usual, norms start from those of the phase before. Norm
     layers of other kinds, which have no statistics, count as well. With `reestimate`, at the end of
     each phase the statistics of older tasks are computed anew, under the live convolutions and the
     task's own scales and shifts, on the phase's images (no labels). Ours throughout; norms per

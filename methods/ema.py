@@ -19,10 +19,10 @@ class EMA(OutputDistillation):
     heads and batch norm statistics.
 
     Ours: published rates (.999 a step) are for trainings of 10^4 steps and more, while a phase may
-    have 80. `decay` is what is left of the average after one phase: d = decay ^ (1 / its steps).
+    have 80. `decay` is the share of the average left after one phase: d = decay ^ (1 / its steps).
     Each phase begins with A equal to the network, since a newly trained head fits no older
     backbone; so decay = 1 would be lwf. After a change of backbone nothing can be averaged: the
-    network of the phase before teaches as it is.
+    network of the phase before is the teacher, unchanged.
     """
 
     class Config(OutputConfig):

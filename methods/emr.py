@@ -23,9 +23,9 @@ from benchmark.model.network import Network
 class EMR(Isolation):
     """theta_k = theta_0 + s_k * m_k * u: one unified vector u, one bit per parameter and task.
 
-    Every phase trains the backbone from its first weights theta_0 to theta_0 + tau_k. Of all tau_k,
-    u has the sign of the mean and the largest magnitude of that sign, m_k is where tau_k has that
-    sign too, and s_k gives s_k m_k u the size of tau_k: sums over tensors of mean magnitudes (the
+    Every phase trains the backbone from its initial weights theta_0 to theta_0 + tau_k. Of all
+    tau_k, u has the sign of the mean and the largest magnitude of that sign, m_k is where tau_k has
+    that sign too, and s_k gives s_k m_k u the size of tau_k: sums over tensors of mean magnitudes (the
     released code; the paper has plain sums). Batch-norm statistics are kept per task; norms' scales
     and shifts are part of tau. Heads are not merged.
 

@@ -1,4 +1,4 @@
-"""HeteroAKD as published (Huang et al. 2025): a strong teacher of another kind; a bound."""
+"""HeteroAKD as published (Huang et al. 2025): a strong teacher of another architecture."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -17,7 +17,7 @@ class HeteroAKDOffline(JointMethod):
 
     A teacher with another backbone is trained on all tasks first, then the network with its help.
     D is the task kind's distance, L_hakd and A those of heteroakd, with the labels themselves in
-    H; what of them is ours is listed there. A sequence of one segmentation task is the paper's
+    H; our choices in them are listed there. A sequence of one segmentation task is the paper's
     setting. Ours too: the teacher is trained by the phase's own recipe (the paper's are
     pretrained). Without weight it is joint training.
     """

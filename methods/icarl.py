@@ -18,7 +18,7 @@ class ICaRL(Replay):
     Ours throughout, since the paper classifies: a task takes the place of a class. Each of the t
     tasks so far may fill a t-th of the buffer, with the images whose mean feature comes nearest to
     that of all (an image's feature: the average over positions, scaled to length one); the first
-    chosen stay longest. D_k is the mean over images and pixels of the kind's distance to the
+    chosen are kept longest. D_k is the mean over images and pixels of the kind's distance to the
     network of the phase before. Exemplars are sampled for each batch, not merged into the epoch.
     Heads predict: a nearest mean has no meaning for maps.
     """

@@ -14,10 +14,10 @@ class JointDistill(JointDistillation):
     features f, through a 1x1 convolution A, are matched to c (held fixed). Once an epoch the
     student is scored on held-out images, and the weights change: a_i = score / teacher's score,
     w_i <- w_i - beta w_i d/dw_i (w_i - mean(w) a_i mean(a)^(alpha - 1)). The trajectory R of the
-    new task is a running average of the student that advances only when its score has become
-    better; before the first time there is no term.
+    new task is a running average of the student, updated only when its score has become better;
+    before the first update there is no term.
 
-    Ours, since the paper is silent or was not at hand: all factors; scores are 1 / loss; w is
+    Ours, where the paper is silent or we could not read it: all factors; scores are 1 / loss; w is
     scaled to mean 1 after each update; l_i^T, the teacher's held-out loss, removes units; the
     teacher is trained by the phase's own recipe; held-out images stay in training without their
     labels; the connector's kernels (1 and 3), its heads, and that its teachers train it; the

@@ -12,7 +12,7 @@ class JointDistillOffline(JointMethod, JointDistillation):
              + trajectory_weight * sum_i D(o_i, o_i^R) / l_i^T ).
 
     One single-task teacher per task is trained first; then the student is trained on all tasks.
-    The terms, and what of them is ours, are those of jointdistill, with no old tasks: the connector
+    The terms, and our choices in them, are those of jointdistill, with no old tasks: the connector
     joins the features of all single-task teachers, every task has a trajectory R. For any tasks;
     the paper has segmentation and depth (the family `cityscapes`). Without weight it is joint
     training.

@@ -1,4 +1,4 @@
-"""MAS: Memory Aware Synapses (Aljundi et al. 2018), for maps of any kind."""
+"""MAS: Memory Aware Synapses (Aljundi et al. 2018), for any dense task."""
 
 from torch import Tensor
 
