@@ -25,9 +25,9 @@ class EMR(Isolation):
 
     Every phase trains the backbone from its initial weights theta_0 to theta_0 + tau_k. Of all
     tau_k, u has the sign of the mean and the largest magnitude of that sign, m_k is where tau_k has
-    that sign too, and s_k gives s_k m_k u the size of tau_k: sums over tensors of mean magnitudes (the
-    released code; the paper has plain sums). Batch-norm statistics are kept per task; norms' scales
-    and shifts are part of tau. Heads are not merged.
+    that sign too, and s_k gives s_k m_k u the size of tau_k: sums over tensors of mean magnitudes
+    (the released code; the paper has plain sums). Batch-norm statistics are kept per task; norms'
+    scales and shifts are part of tau. Heads are not merged.
 
     Ours: the task vectors come one after another, and are not kept. After each phase those of old
     tasks are taken to be s_k m_k u and merged again, with the new one. The live backbone is set

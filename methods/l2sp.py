@@ -9,8 +9,8 @@ from benchmark.method import MethodConfig, Phase, State, setting
 class L2SP(Importance):
     """L = L_new + weight / 2 * sum_i (theta_i - theta*_i)^2 over the backbone's parameters.
 
-    theta* are the parameters of the phase before. Every parameter counts the same: the
-    baseline of EWC and its variants. Weight decay does what the paper's penalty on heads does.
+    theta* are the parameters of the phase before. Every parameter counts the same: the baseline of
+    EWC and its variants. Weight decay does what the paper's penalty on heads does.
     """
 
     class Config(MethodConfig):

@@ -23,7 +23,7 @@ class SI(Importance):
 
     class Config(MethodConfig):
         weight: float = setting(100.0, "factor of the quadratic penalty (2 c)", "ours", ge=0)
-        damping: float = setting(1e-3, "xi, bounds the importance of parameters that hardly changed",
+        damping: float = setting(1e-3, "xi, bounds importances of parameters that hardly changed",
                                  "paper", gt=0)
 
     name = "si"

@@ -37,11 +37,11 @@ class Projection(Method):
     d is what the optimiser applied (momentum, Adam's scaling, weight decay), as rows over a
     layer's inputs; P = M diag(lambda) M^T, M [inputs, r] an orthonormal basis of the inputs of old
     tasks. At the end of a phase M grows by principal directions of the inputs outside its span,
-    as few as cover with it the share `threshold` of the energy. A subclass defines
-    `factor`, which gives lambda.
+    as few as cover with it the share `threshold` of the energy. A subclass defines `factor`, which
+    gives lambda.
 
-    Inputs are patches as the layer's own kernel, stride, padding and dilation see them (every
-    group of channels has its own M), or tokens. All other parameters of the backbone (biases,
+    Inputs are the patches of the layer's own kernel, stride, padding and dilation (every group of
+    channels has its own M), or tokens. All other parameters of the backbone (biases,
     norms, embeddings) keep `1 - strength` of their step, and batch norm is frozen altogether, from
     the second phase on. Heads are not protected. Layers that pad or standardise by themselves
     (TensorFlow's padding, weight standardisation) are protected as if they did not.

@@ -93,7 +93,7 @@ class Replay(Method):
     # -- replaying -----------------------------------------------------------------------------
 
     def sample(self) -> list[Exemplars]:
-        """Exemplars for a step, grouped by task; none (and no random number drawn) while
+        """Exemplars for a step, grouped by task; none, without using the random generator, if
         inactive."""
         if not self.active or not len(self.buffer):
             return []
