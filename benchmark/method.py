@@ -148,7 +148,7 @@ class Step:
     def new_losses(self) -> dict[str, Tensor]:
         """Supervised loss of each task of the phase, keyed `<task>/new`."""
         return {f"{task.name}/new": kind_of(task).loss(self.output(task),
-                                                      self.batch.targets[task.name])
+                                                       self.batch.targets[task.name])
                 for task in self.phase.tasks}
 
 

@@ -58,7 +58,7 @@ def adapt_weights(weights: Mapping[str, float], scores: Mapping[str, float],
     count = len(weights)
     level = (sum(scores.values()) / count) ** (alpha - 1) / count
     updated = {task: weight * (1 - beta * (1 - scores[task] * level))
-             for task, weight in weights.items()}
+               for task, weight in weights.items()}
     total = sum(updated.values())
     return {task: count * weight / total for task, weight in updated.items()}
 

@@ -52,7 +52,7 @@ class HeteroAKDOffline(JointMethod):
         if self.active:
             epochs = self.config.teacher_epochs or phase.network.recipe.epochs
             self._teacher = Teacher(train_teacher(phase, phase.tasks, epochs,
-                                            backbone=self.config.teacher_backbone))
+                                                  backbone=self.config.teacher_backbone))
             self._teacher.begin_phase(phase, stages=True, tasks=phase.tasks)
             self._alignments = alignments(phase.tasks, self._teacher.channels, phase.network,
                                           phase.number)

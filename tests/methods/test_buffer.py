@@ -14,7 +14,7 @@ from benchmark.engine import checkpoint
 
 KEY = 8
 ADDED = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 3)), max_size=30,
-                  unique_by=lambda pair: pair[0])
+                 unique_by=lambda pair: pair[0])
 """(key, task); samples of a task are of one size."""
 
 

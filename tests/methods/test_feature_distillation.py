@@ -244,7 +244,7 @@ def test_decay_is_the_share_of_the_average_left_after_a_whole_phase(decay, cache
 def test_ema_without_decay_is_lwf(cache):
     fixed = ("recipe.head_dropout=0",)
     (learner, phase), (lwf, _) = (after_first_phase("ema", cache, decay=1, settings=fixed),
-                                 after_first_phase("lwf", cache, settings=fixed))
+                                  after_first_phase("lwf", cache, settings=fixed))
     for each in (learner, lwf):
         each.begin_phase(phase)
     for step in steps(phase):

@@ -262,7 +262,7 @@ def test_terms_are_the_teachers_pseudo_labels_and_a_tenth_of_the_outputs(share, 
                                    share * supervised + 0.1 * outputs[f"{task.name}/old"])
         label = kind.pseudo_label(learner.teacher.coarse_outputs(step, [task])[task.name])
         parts = learner._alignments[task.name](learner.teacher.features(step), step.features, label,
-                                              "space", T)
+                                               "space", T)
         torch.testing.assert_close(terms[f"{task.name}/hybrid"], parts[0] + parts[1])
 
 

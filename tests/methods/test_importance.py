@@ -160,9 +160,9 @@ def test_the_penalty_is_half_the_weighted_squared_change(cache, name):
     (batch,) = later.data.plain(IMAGES)
     terms = learner.loss(Step(later, batch))
     changes = {key: value.detach().double() - anchor[key]
-            for key, value in later.network.backbone.named_parameters()}
+               for key, value in later.network.backbone.named_parameters()}
     penalty = sum(float((importance[key].double() * change ** 2).sum())
-                for key, change in changes.items())
+                  for key, change in changes.items())
     assert float(terms["backbone/penalty"].detach()) == pytest.approx(3 / 2 * penalty, rel=1e-4)
     if name == "l2sp":
         assert all(bool((value == 1).all()) for value in importance.values())

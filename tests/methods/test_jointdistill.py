@@ -210,7 +210,7 @@ def test_terms_are_weighted_distances_in_units_of_the_teachers_losses(targets, c
     outputs = (learner.old_teacher.coarse_outputs(step, old)
                | learner._new_teachers["normal"].coarse_outputs(step, new))
     joined = learner._connector([learner.old_teacher.features(step),
-                                learner._new_teachers["normal"].features(step)])
+                                 learner._new_teachers["normal"].features(step)])
     assert learner.weights != dict.fromkeys(learner.weights, 1.0)
     for task in (*old, *new):
         name, kind = task.name, kind_of(task)
