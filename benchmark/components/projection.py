@@ -132,8 +132,8 @@ def extend_bases(gram: Tensor, bases: Tensor, share: float) -> tuple[Tensor, Ten
 
 
 def _packed(bases: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
-    """Bases and factors in single precision, zero vectors moved to the end of their group and cut
-    off where no group has another."""
+    """Bases and factors in single precision, without the zero vectors; those that remain, since
+    another group has more directions, are at the end of their group."""
     present = bases.any(-2)
     rank = int(present.sum(-1).max())
     order = present.int().argsort(dim=-1, descending=True, stable=True)[:, :rank]
