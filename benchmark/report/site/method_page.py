@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.config.overrides import setting_text
 from benchmark.record import Record
 from benchmark.report.runs.collection import StoredRun
 from benchmark.report.runs.grid import MethodRuns
-from benchmark.report.runs.settings import flatten, setting_text
+from benchmark.report.runs.settings import flatten
 from benchmark.report.runs.summary import heading
 from benchmark.report.site.charts import Chart, chart
 from benchmark.report.site.file_names import method_file, run_file, slug

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.config.overrides import setting_text
 from benchmark.record import Record, TaskInfo
 from benchmark.report.runs.collection import StoredRun
 from benchmark.report.runs.grid import BASELINES, MethodRuns, RunKey
-from benchmark.report.runs.settings import flatten, settings_text, setting_text
+from benchmark.report.runs.settings import flatten, settings_text
 from benchmark.report.runs.summary import decimals, heading, number_text
 from benchmark.report.site.charts import Chart, chart
 from benchmark.report.site.file_names import method_file, run_file, slug
