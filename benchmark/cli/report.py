@@ -28,11 +28,11 @@ def report(to: Annotated[Path, typer.Option("--to", help="Folder of the site; an
     written = write_site(finished_records(runs, no_published, where), to, sequences.split(","))
     print_notes(written.notes)
     if as_json:
-        print_json({"index": str(written.index), "leaderboards": written.boards,
+        print_json({"index": str(written.index), "leaderboards": written.leaderboards,
                     "methods": written.methods, "runs": written.runs,
                     "notes": list(written.notes)})
     else:
-        print(f"{written.index}: {written.boards} leaderboards, {written.methods} methods, "
+        print(f"{written.index}: {written.leaderboards} leaderboards, {written.methods} methods, "
               f"{written.runs} runs")
     if serve:
         serve_site(to, port, lambda address: print_notes([f"{address} until Ctrl-C"]))

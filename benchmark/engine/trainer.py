@@ -142,6 +142,13 @@ class PhaseTrainer:
         passes.forward, passes.backward = state["passes"]
 
 
+def train_phase(fabric: Fabric, phase: Phase, method: Method, seed: int) -> None:
+    """Train all epochs of a phase without interruption, by the recipe of its network."""
+    trainer = PhaseTrainer(phase, method, phase.network.recipe, seed, fabric)
+    while not trainer.finished:
+        trainer.train_epoch()
+
+
 def images_per_second(images: int, seconds: float) -> float:
     """A rate that is 0, not infinite, for a phase that took no time."""
     return images / seconds if seconds > 0 and math.isfinite(seconds) else 0.0

@@ -51,7 +51,7 @@ class TextTable:
 
 def text_table(table: Table) -> TextTable:
     """The text of a table of results."""
-    digits = {column.key: _digits(table.rows, column) for column in table.columns}
+    digits = {column.key: column_decimals(table.rows, column) for column in table.columns}
 
     def line(row: Row) -> list[TextCell]:
         return [TextCell(one_line(f"{row.label} (bound)" if row.bound else row.label)),
@@ -70,6 +70,16 @@ def text_table(table: Table) -> TextTable:
                      one_line(table.caption), [one_line(note) for note in table.notes], commands)
 
 
+def column_decimals(rows: Sequence[Row], column: Column) -> int:
+    """Decimals of all numbers of a column."""
+    if column.key in ("rank", "gap"):
+        return 2
+    if column.higher_is_better is None and column.unit != "%":
+        return 1
+    means = [abs(mean) for row in rows if (mean := row.cells[column.key].mean) is not None]
+    return decimals(max(means, default=0.0), column.unit)
+
+
 def one_line(text: str) -> str:
     """Text without line breaks, and with control characters made visible.
 
@@ -83,15 +93,6 @@ def one_line(text: str) -> str:
 def _runs_text(row: Row) -> str:
     total = len(row.runs) + len(row.missing)
     return f"{len(row.runs)} of {total}" if row.missing else str(total)
-
-
-def _digits(rows: Sequence[Row], column: Column) -> int:
-    if column.key in ("rank", "gap"):
-        return 2
-    if column.higher_is_better is None and column.unit != "%":
-        return 1
-    means = [abs(mean) for row in rows if (mean := row.cells[column.key].mean) is not None]
-    return decimals(max(means, default=0.0), column.unit)
 
 
 def _text_cell(cell: Cell, column: Column, digits: int) -> TextCell:
