@@ -14,7 +14,7 @@ from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.record import load, load_statistics
 from benchmark.report.submission.pack import portable_words
-from benchmark.report.submission.validation import problems
+from benchmark.report.submission.validation import first_problem
 
 UNTUNED = [folder for folder in sorted((shipped("results/published") / "rooms_s1").iterdir())
            if load(folder).config["recipe"]["lr"] == 0.003]
@@ -58,7 +58,7 @@ def test_packed_runs_are_as_results_published_holds_them(site):
         packed = site.to / "results/published/rooms_s1" / folder.name
         assert sorted(file.name for file in packed.iterdir()) == [
             "config.yaml", "record.json", "statistics.npz"]
-        assert problems(packed) is None
+        assert first_problem(packed) is None
         one, other = load(folder), load(packed)
         assert one.model_copy(update={"environment": {}}) == other.model_copy(
             update={"environment": {}})
@@ -175,7 +175,7 @@ def test_missing_runs_keep_the_recipe_and_the_settings(site, tiny, capsys):
     outcome = tiny("ewc", settings=["recipe.epochs=1"], method_settings=["weight=3"],
                    runs=site.runs, command="lhlbench run --method ewc --sequence rooms_s1 "
                    "--set recipe.epochs=1 --method-set weight=3 --seed 0 --runs /tmp/x")
-    assert problems(outcome.folder) is None
+    assert first_problem(outcome.folder) is None
     assert site.submit() == 0
     out = capsys.readouterr().out
     assert ("lhlbench run --method ewc --sequence rooms_s1 --seed 1 --set recipe.epochs=1 "
