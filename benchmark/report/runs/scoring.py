@@ -128,7 +128,8 @@ COSTS = {
     "exemplar_bytes": _cost("of these", "MiB", _recorded(lambda cost: cost.exemplar_bytes / MIB)),
     "parameters_added": _cost("parameters added", "%", _recorded(_added)),
     "forwards": _cost("forwards per image", "", _per_image(lambda phase: phase.encoder_forwards)),
-    "backwards": _cost("backwards per image", "", _per_image(lambda phase: phase.encoder_backwards)),
+    "backwards": _cost("backwards per image", "",
+                       _per_image(lambda phase: phase.encoder_backwards)),
     "memory": _cost("peak memory", "MiB", lambda record: Score(
         max((phase.peak_memory_bytes for phase in record.phases), default=0) / MIB)),
     "train": _cost("training", "s", lambda record: Score(
