@@ -1,4 +1,4 @@
-"""An edited record is refused, and the first difference told."""
+"""An edited record is refused, with the first difference as the message."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ EDITS = [
 
 @pytest.mark.parametrize(("dotted", "value", "message"), EDITS,
                          ids=[f"{dotted}={value}" for dotted, value, _ in EDITS])
-def test_an_edit_is_told(copied, dotted, value, message):
+def test_an_edit_is_refused(copied, dotted, value, message):
     folder = copied()
     edit(folder, put(dotted, value))
     found = first_problem(folder)
@@ -103,7 +103,7 @@ def test_an_edit_is_told(copied, dotted, value, message):
 @pytest.mark.parametrize(("images", "message"), [
     (2, "phase 1: steps is 300; 12 epochs of 0 images"), (0, "greater than or equal to 1"),
     (10 ** 7, "phase 1: steps is 300"), (10 ** 15, "")])
-def test_absurd_counts_are_told_at_once(copied, images, message):
+def test_absurd_counts_are_refused_at_once(copied, images, message):
     folder = copied()
 
     def change(content):
@@ -131,10 +131,10 @@ def test_every_number_and_word_is_held_by_another(copied):
     file = folder / "record.json"
     whole = file.read_text()
     assert first_problem(folder) is None
-    told = [(place, value) for place, value in leaves(json.loads(whole))
-            if not any(free in place for free in FREE)]
-    assert len(told) > 100
-    for place, value in told[::3]:
+    checked = [(place, value) for place, value in leaves(json.loads(whole))
+               if not any(free in place for free in FREE)]
+    assert len(checked) > 100
+    for place, value in checked[::3]:
         other = (not value if isinstance(value, bool) else f"{value}x" if isinstance(value, str)
                  else 1 if value is None or isinstance(value, list) else value + 1)
         edit(folder, put(place, other))
@@ -205,7 +205,7 @@ def incomplete(content):
     (dropped_phase, "lacks semantic after phase 2"), (added_task, "holds depth after phase 1"),
     (fewer_images, "[199] rows, dataset.eval_images is 200"), (negative, "no sum of errors"),
     (other_type, "float32"), (doubled, "its statistics give"), (incomplete, "histogram")])
-def test_edited_statistics_are_told(copied, change, message):
+def test_edited_statistics_are_refused(copied, change, message):
     folder = copied()
     statistics(change)(folder)
     assert message in first_problem(folder)
@@ -262,12 +262,12 @@ def test_hostile_files_are_refused_with_one_message(copied, capsys, change, mess
     folder = copied()
     change(folder)
     assert invoke(["validate", str(folder)]) == 2
-    told = capsys.readouterr()
-    assert message in told.out
-    assert told.err == "lhlbench: 1 of 1 records are not valid\n"
+    printed = capsys.readouterr()
+    assert message in printed.out
+    assert printed.err == "lhlbench: 1 of 1 records are not valid\n"
 
 
-def test_an_infinite_number_is_told_with_its_place(copied):
+def test_an_infinite_number_is_refused_with_its_place(copied):
     folder = copied()
     edit(folder, put("config.dataset.seed", 77777))
     rename("77777", "1e999")(folder)
@@ -306,7 +306,7 @@ def test_rendered_data_are_the_same_for_all(copied, capsys):
     assert [found[str(other)] for other in others] == [None, None]
 
 
-def test_records_are_held_against_the_data_that_are_here(tiny, capsys):
+def test_records_are_compared_with_the_data_that_are_here(tiny, capsys):
     outcome = tiny("finetune", settings=["recipe.epochs=1"])
     words = ["validate", str(outcome.folder), "--with-data"]
     assert invoke(words) == 0
