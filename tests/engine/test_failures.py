@@ -17,7 +17,7 @@ from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, RunError
 from benchmark.record import RECORD_FILE, load
-from benchmark.report.submission.validation import problems
+from benchmark.report.submission.validation import first_problem
 from tests.helpers.plug_ins import plug_in
 
 
@@ -33,7 +33,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tiny, tmp_path)
     assert record.reason == str(error.value)
     assert record.matrix["semantic"]["miou"][0] is not None
     assert record.matrix["semantic"]["miou"][1:] == (None, None)
-    assert "failed" in problems(folder)
+    assert "failed" in first_problem(folder)
 
 
 def test_running_out_of_memory_is_recorded(tiny, tmp_path):

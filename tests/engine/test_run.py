@@ -16,7 +16,7 @@ from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.errors import RequestError
 from benchmark.record import RECORD_FILE, load, load_statistics
 from benchmark.registry import find_method
-from benchmark.report.submission.validation import problems
+from benchmark.report.submission.validation import first_problem
 from tests.helpers.plug_ins import plug_in
 from tests.helpers.tiny import tiny_plan
 
@@ -46,7 +46,7 @@ def test_a_run_leaves_what_the_design_says(tiny):
     assert set(statistics) == {(phase, task) for phase in (1, 2, 3)
                                for task in ("semantic", "depth", "normal")[:phase]}
     assert len(statistics[3, "depth"]["abs"]) == record.dataset.eval_images == 6
-    assert problems(folder) is None
+    assert first_problem(folder) is None
     assert {file.name for file in (folder / "previews").iterdir()} == {
         "semantic.png", "depth.png", "normal.png"}
 
