@@ -7,10 +7,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmark.data.sources.rooms.definitions import CLASSES
 from benchmark.data.sources.rooms.render import render
 from benchmark.data.sources.rooms.sample import sample
-from benchmark.data.sources.rooms.scene import Body, Camera, Light, Scene, Surface
+from benchmark.data.sources.rooms.scene import CLASSES, Body, Camera, Light, Scene, Surface
 from benchmark.tasks import VOID
 
 Array = NDArray[np.float64]

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmark.data.sources.rooms import TASKS, Config, open_store
-from benchmark.data.sources.rooms.definitions import CLASSES
+from benchmark.data.sources.rooms.scene import CLASSES
 from benchmark.data.sources.source import DataPaths
 from benchmark.data.store.files import Store
 from benchmark.tasks import VOID
