@@ -16,8 +16,13 @@ from benchmark.config.family import find_sequence, shipped_sequences
 from benchmark.config.overrides import override
 from benchmark.data.sources.prepared import PreparedConfig, PreparedSource
 from benchmark.data.sources.prepared import prepare as prepare_store
-from benchmark.data.sources.registry import find_source, source_config, source_names
-from benchmark.data.sources.source import DataPaths, default_cache
+from benchmark.data.sources.source import (
+    DataPaths,
+    default_cache,
+    find_source,
+    source_config,
+    source_names,
+)
 from benchmark.data.store.files import MANIFEST, Store
 from benchmark.data.store.verify import Findings, summary
 from benchmark.data.store.verify import verify as verify_store

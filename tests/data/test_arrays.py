@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmark.data.formats.arrays import ArrayTask, hub_layout, mtan_layout
-from benchmark.data.formats.arrays.hub import HubReading
+from benchmark.data.formats.arrays.hub import HubReader
 from benchmark.data.sources.prepared import PreparedConfig, prepare
 from benchmark.data.store.codec import Codec
 from benchmark.data.store.files import Store
@@ -193,11 +193,11 @@ def test_other_kinds_of_lists(lists: Any, tmp_path: Path) -> None:
 
 
 def test_row_groups_are_the_portions(hub: Path) -> None:
-    reading = HubReading(hub, (HEIGHT, WIDTH), TASKS)
-    assert reading.units("train") == [range(4), range(4, 6), range(6, 7), range(7, 11)]
-    whole = [each["flow"] for each in reading.read("train", range(11))]
+    reader = HubReader(hub, (HEIGHT, WIDTH), TASKS)
+    assert reader.units("train") == [range(4), range(4, 6), range(6, 7), range(7, 11)]
+    whole = [each["flow"] for each in reader.read("train", range(11))]
     for start, stop in ((0, 1), (3, 5), (5, 11), (10, 11), (4, 4)):
-        part = [each["flow"] for each in reading.read("train", range(start, stop))]
+        part = [each["flow"] for each in reader.read("train", range(start, stop))]
         np.testing.assert_array_equal(np.reshape(part, (-1, 2, HEIGHT, WIDTH)),
                                       np.reshape(whole[start:stop], (-1, 2, HEIGHT, WIDTH)))
 

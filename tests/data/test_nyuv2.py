@@ -112,7 +112,7 @@ def test_all_forty_classes(tmp_path: Path) -> None:
         found = prepare(nyuv2, config, tmp_path, tmp_path, workers=1)[0]
         assert found.values("train", "semantic")[0, 123, :41].tolist() == expected
     assert list(found.tasks["semantic"].classes) == NAMES_13
-    assert list(THIRTEEN) == list(nyuv2.classes.NAMES[40])
+    assert list(THIRTEEN) == list(nyuv2.tasks.NAMES[40])
 
 
 def test_the_border_is_cut_and_the_rest_scaled_alike(copy: tuple[Path, Official],

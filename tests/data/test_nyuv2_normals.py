@@ -12,8 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmark.data.sources import nyuv2
-from benchmark.data.sources.nyuv2.frame import agreement
-from benchmark.data.sources.nyuv2.geometry import RGB_CAMERA, Camera, normals_from_depth
+from benchmark.data.sources.nyuv2.geometry import RGB_CAMERA, Camera, agreement, normals_from_depth
 from benchmark.data.sources.prepared import prepare
 from benchmark.data.store.files import Store
 from benchmark.errors import DataError
@@ -132,7 +131,7 @@ def test_all_of_them_face_the_camera() -> None:
 
 def test_a_cut_and_resized_image_has_its_camera() -> None:
     """A pixel of the small image looks where the middle of its pixels looked."""
-    small = RGB_CAMERA.seeing((53, 467, 44, 596), (138, 184))
+    small = RGB_CAMERA.cropped((53, 467, 44, 596), (138, 184))
     column, row = 44 + 3 * 30 + 1, 53 + 3 * 20 + 1
     assert (30 - small.cx) / small.fx == pytest.approx((column - RGB_CAMERA.cx) / RGB_CAMERA.fx)
     assert (20 - small.cy) / small.fy == pytest.approx((row - RGB_CAMERA.cy) / RGB_CAMERA.fy)

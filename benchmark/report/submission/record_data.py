@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.config.family import shipped_sequences
-from benchmark.data.sources.registry import find_source, source_config
-from benchmark.data.sources.source import DataPaths
+from benchmark.data.sources.source import DataPaths, find_source, source_config
 from benchmark.data.store.files import Store
 from benchmark.data.store.held_out import HeldOutStore
 from benchmark.errors import RequestError

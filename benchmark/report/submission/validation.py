@@ -20,7 +20,7 @@ from benchmark.config.family import shipped_sequences
 from benchmark.config.recipe import Recipe
 from benchmark.config.yaml_file import validate
 from benchmark.data.loading.blocks import batch_sizes
-from benchmark.data.sources.registry import find_source, source_config
+from benchmark.data.sources.source import find_source, source_config
 from benchmark.errors import RequestError
 from benchmark.files import digest
 from benchmark.record import PhaseInfo, Record, load, run_id

@@ -73,20 +73,20 @@ def shape_and_dtype(task: Task, count: int, height: int, width: int) -> tuple[tu
     return (count, task.channels, height, width), dtype
 
 
-def open_store(config: Config, places: DataPaths) -> Store:
+def open_store(config: Config, data_paths: DataPaths) -> Store:
     """Return the rooms as a store, rendered first where the cache has none."""
-    folder = places.cache / "rooms" / (
+    folder = data_paths.cache / "rooms" / (
         f"v{VERSION}_{config.train}+{config.eval}_{config.height}x{config.width}_seed{config.seed}")
     return build(folder, TASKS, "rooms", VERSION, config.model_dump(),
                  lambda writer: _render_into(writer, config))
 
 
 def _render_into(writer: StoreWriter, config: Config) -> tuple[str, ...]:
-    from benchmark.data.formats.progress import counting
+    from benchmark.data.formats.filling import image_progress
     from benchmark.data.sources.rooms.render import render_split
 
     counts: dict[Split, int] = {"train": config.train, "eval": config.eval}
-    with counting("rendering rooms", sum(counts.values())) as counter:
+    with image_progress("rendering rooms", sum(counts.values())) as progress:
         for split, count in counts.items():
             arrays = {IMAGE: writer.array(split, IMAGE, (count, 3, config.height, config.width),
                                           "uint8")}
@@ -94,5 +94,5 @@ def _render_into(writer: StoreWriter, config: Config) -> tuple[str, ...]:
                 shape, dtype = shape_and_dtype(task, count, config.height, config.width)
                 arrays[task.name] = writer.array(split, task.name, shape, dtype)
             for rendered in render_split(arrays, config.seed, split):
-                counter.add(rendered)
+                progress.advance(rendered)
     return NOTES
