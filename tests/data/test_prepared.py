@@ -233,7 +233,7 @@ def test_a_split_without_a_label_is_refused(tmp_path):
     assert folders(tmp_path) == []
 
 
-def test_a_full_disk_is_told_before_anything_is_read(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_read(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -284,7 +284,7 @@ def test_a_run_finds_what_was_prepared_or_makes_it(tmp_path):
     assert prepared.fingerprint == first.fingerprint
 
 
-def test_where_was_looked_is_told(tmp_path):
+def test_the_folders_searched_are_named(tmp_path):
     (tmp_path / "data").mkdir()
     with pytest.raises(DataError, match=r"toy is not in .*data/prepared/toy_4x6.*data/Toy.* It is "
                                         r"read from metres: metres/0.npy.*--data-root"):
@@ -304,7 +304,7 @@ def test_a_store_of_another_version_is_not_used(tmp_path, monkeypatch):
     assert store.manifest.version == 4
 
 
-def test_the_first_wrong_file_is_told_whoever_meets_it(tmp_path):
+def test_the_first_wrong_file_is_named_whichever_worker_reads_it(tmp_path):
     raw = write(tmp_path / "raw")
     for name in ("02.npy", "07.npy"):
         (raw / "metres" / name).write_bytes(b"")
