@@ -1,4 +1,4 @@
-"""What a second worker brings to `lhlbench data prepare`: official Cityscapes files, in turns.
+"""Measure what a second worker brings to `lhlbench data prepare`, on official Cityscapes files.
 
     python bench/preparing.py
 """

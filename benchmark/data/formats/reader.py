@@ -42,8 +42,8 @@ class DatasetReader(ABC):
     codecs: Mapping[str, Codec] = {}
     """How regression tasks are stored; those not named are stored as float32."""
     marks: Mapping[str, str] = {}
-    """What makes these arrays differ from those usually made of the data set (normals computed
-    from depth, say); part of the fingerprint."""
+    """Properties by which these arrays differ from those usually made of the data set (normals
+    computed from depth, say); part of the fingerprint."""
     facts: Mapping[str, Any] = {}
     """Further content of the manifest's `source`, in JSON."""
     notes: Sequence[str] = ()

@@ -22,7 +22,7 @@ GetArray = Callable[[str, int], tuple[Path, NDArray[Any]]]
 as [C, H, W]."""
 
 _TOLERANCE = 1e-3
-"""How far beyond 0 and 1 the values of a resampled image may lie."""
+"""Tolerance: how far beyond 0 and 1 the values of a resampled image may lie."""
 
 
 @dataclass(frozen=True)

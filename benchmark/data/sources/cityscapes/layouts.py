@@ -71,7 +71,7 @@ class OfficialReader(DatasetReader):
                       *([depth(config.disparity)] if self._disparity else [])]
         if not self.tasks:
             raise DataError(f"{root} has images but no labels; there is neither "
-                            f"{_LABELS} nor {_DISPARITY} beside {_IMAGES}")
+                            f"{_LABELS} nor {_DISPARITY} next to {_IMAGES}")
         self.codecs = {"depth": self._codec} if self._disparity else {}
         kinds = [_IMAGES, *([_LABELS] if self._labels else []),
                  *([_DISPARITY] if self._disparity else [])]

@@ -31,7 +31,7 @@ class Surface:
     """Periods of the texture per metre."""
     phase: Point = (0.0, 0.0, 0.0)
     slant: float = 0.0
-    """How far stripes and grain lean."""
+    """Inclination of stripes and grain: the weight of the height in their phase."""
     glow: float = 0.0
     """Emitted light, in multiples of the albedo."""
     mirror: bool = False
@@ -88,7 +88,7 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that an image is made of. The room spans [0, size] along every axis."""
+    """Everything an image shows. The room spans [0, size] along every axis."""
 
     camera: Camera
     size: Point
