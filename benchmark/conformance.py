@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmark.config.overrides import setting_text
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Options, Stopped
 from benchmark.engine.execute import Outcome, execute
+from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan, make_plan
 from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.request import RunRequest
 from benchmark.method import Method
 from benchmark.record import load_statistics
 from benchmark.registry import find_method
@@ -60,8 +62,8 @@ class Bench:
     def plan(self, sequence: str = "rooms_s1", settings: Sequence[str] = (),
              method_settings: Sequence[str] = (), seed: int = 0, method: str = "") -> Plan:
         """What a run would do."""
-        return make_plan(method or self.method, sequence, seed, [*TINY, *settings],
-                         method_settings)
+        return make_plan(RunRequest(method or self.method, sequence, seed, (*TINY, *settings),
+                                    tuple(method_settings)))
 
     def run(self, sequence: str = "rooms_s1", settings: Sequence[str] = (),
             method_settings: Sequence[str] = (), seed: int = 0, method: str = "",
@@ -89,7 +91,7 @@ class Bench:
 def zero_is_finetune(bench: Bench) -> None:
     """With the settings in `zero`, it equals finetune bit for bit, all task kinds."""
     sequence, settings = ALL_KINDS
-    off = [f"{key}={_yaml(value)}" for key, value in bench.kind.zero.items()]
+    off = [f"{key}={setting_text(value)}" for key, value in bench.kind.zero.items()]
     _require_equal(bench.run(sequence, settings, off), bench.run(sequence, settings,
                                                                  method="finetune"),
                    f"with {', '.join(off)} it is not finetune")
@@ -219,10 +221,6 @@ def checks_for(method: type[Method]) -> list[Check]:
     return [check for check in CHECKS
             if not (reference and check.name in _FOR_LIFELONG)
             and not (check.name == "zero_is_finetune" and not method.zero)]
-
-
-def _yaml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _require_equal(one: Outcome, other: Outcome, message: str) -> None:

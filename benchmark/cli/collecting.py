@@ -9,17 +9,17 @@ from rich.console import Console
 
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
-from benchmark.report.runs.collection import Collection, collect, only
+from benchmark.report.runs.collection import RunCollection, collect
 
 
-def collected(runs: Path, no_published: bool, where: Sequence[str] = ()) -> Collection:
+def collected(runs: Path, no_published: bool, where: Sequence[str] = ()) -> RunCollection:
     """Every record below `runs`, and the published ones, with the settings of `where`.
 
     Raises `RequestError` when none is complete.
     """
     collection = collect(runs, None if no_published else shipped("results/published"))
     if where and collection.complete:
-        collection = only(collection, where)
+        collection = collection.with_settings(where)
     errors = Console(stderr=True, highlight=False)
     for warning in collection.warnings:
         errors.print(warning, markup=False)

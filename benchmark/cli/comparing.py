@@ -14,7 +14,7 @@ from rich.table import Table
 from benchmark.cli.collecting import collected
 from benchmark.cli.output import print_json
 from benchmark.errors import RequestError
-from benchmark.report.compare import Comparison, Measure, compare, split
+from benchmark.report.compare import Comparison, Measure, compare, split_names
 from benchmark.statistics import ALPHA, runs_needed, smallest_p
 
 NOTHING = "—"
@@ -26,7 +26,7 @@ def compare_command(names: Sequence[str], sequences: str, baseline: str, metric:
                     convention: str, runs: Path, no_published: bool, where: list[str],
                     as_json: bool) -> None:
     """Print the verdict of each comparison, what it rests on, and which runs are missing."""
-    *ours, last = (split(name) for name in names)
+    *ours, last = (split_names(name) for name in names)
     methods = [name for each in ours for name in each]
     if not methods or not last:
         raise RequestError("compare takes two methods or more: lhlbench compare had lwf, or "
@@ -192,7 +192,7 @@ def _content(found: Comparison) -> dict[str, Any]:
                         for at, gain in found.differences.items()],
         "undefined": [{"sequence": at[0], "seed": at[1], "reason": reason}
                       for at, reason in found.undefined.items()],
-        "missing": [{"method": run.label, "sequence": run.at[0], "seed": run.at[1],
+        "missing": [{"method": run.label, "sequence": run.key[0], "seed": run.key[1],
                      "command": run.command, "reason": run.reason} for run in found.missing]}
     if found.p is None:
         return content

@@ -21,11 +21,11 @@ def report_command(to: Path, sequences: str, runs: Path, no_published: bool, whe
     for note in written.notes:
         errors.print(note, markup=False)
     if as_json:
-        print_json({"index": str(written.index), "leaderboards": written.boards,
+        print_json({"index": str(written.index), "leaderboards": written.leaderboards,
                     "methods": written.methods, "runs": written.runs,
                     "notes": list(written.notes)})
     else:
-        print(f"{written.index}: {written.boards} leaderboards, {written.methods} methods, "
+        print(f"{written.index}: {written.leaderboards} leaderboards, {written.methods} methods, "
               f"{written.runs} runs")
     if serving:
         serve(to, port, lambda address: errors.print(f"{address} until Ctrl-C", markup=False))

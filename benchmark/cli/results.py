@@ -14,8 +14,8 @@ def table_command(sequences: str, baseline: str, convention: str, format: str,
                   columns: str | None, all_metrics: bool, costs: bool, orders: bool,
                   ablation: str | None, runs: Path, no_published: bool, where: list[str]) -> None:
     """Print comparison tables. Raises `RequestError` for options that exclude one another."""
-    from benchmark.report.tables import ablation_table, order_table, sequence_table
-    from benchmark.report.tables.columns import SPENT, USUAL
+    from benchmark.report.tables.build import ablation_tables, order_tables, sequence_tables
+    from benchmark.report.tables.columns import COST_COLUMNS, DEFAULT_COLUMNS
     from benchmark.report.tables.render import render
 
     given = {"--columns": columns is not None, "--all-metrics": all_metrics, "--costs": costs,
@@ -25,12 +25,13 @@ def table_command(sequences: str, baseline: str, convention: str, format: str,
         raise RequestError(f"{' and '.join(asked)} ask for different tables; give one of them")
     found, patterns = collected(runs, no_published, where), sequences.split(",")
     if orders:
-        tables = order_table.build(found, patterns, baseline, convention)
+        tables = order_tables(found, patterns, baseline, convention)
     elif ablation is not None:
-        tables = ablation_table.build(found, ablation, patterns, baseline, convention)
+        tables = ablation_tables(found, ablation, patterns, baseline, convention)
     else:
-        names = SPENT if costs else USUAL if columns is None else columns.split(",")
-        tables = sequence_table.build(found, patterns, baseline, convention, names, all_metrics)
+        names = (COST_COLUMNS if costs else DEFAULT_COLUMNS if columns is None
+                 else columns.split(","))
+        tables = sequence_tables(found, patterns, baseline, convention, names, all_metrics)
     text = render(tables, format, Console())
     if text is not None:
         print(text, end="" if text.endswith("\n") else "\n")

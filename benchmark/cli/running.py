@@ -15,10 +15,11 @@ from benchmark.cli.output import print_json
 from benchmark.cli.progress import LineCallback, ProgressCallback, ScreenCallback
 from benchmark.data.loading.array_loader import Preload
 from benchmark.data.sources.source import DataPaths, default_cache
-from benchmark.engine.callbacks import Options
 from benchmark.engine.environment import make_fabric
 from benchmark.engine.execute import execute
+from benchmark.engine.options import Options
 from benchmark.engine.plan import Plan, make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.errors import Interrupted, RequestError, unknown
 from benchmark.record import RECORD_FILE
 
@@ -29,7 +30,8 @@ def run_command(method: str, sequence: str, seed: int, settings: list[str],
                 data_root: Path | None, runs: Path, dry_run: bool, overwrite: bool,
                 as_json: bool) -> None:
     """Resolve the request, carry it out, and print the matrix and where the record lies."""
-    plan = make_plan(method, sequence, seed, settings, method_settings, recipe, tuned)
+    plan = make_plan(RunRequest(method, sequence, seed, tuple(settings), tuple(method_settings),
+                                recipe, tuned))
     if preload not in get_args(Preload):
         raise unknown("--preload", preload, get_args(Preload))
     make_fabric(device, plan.config.recipe.precision)

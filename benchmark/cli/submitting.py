@@ -12,12 +12,11 @@ from rich.progress import track
 from benchmark.cli.output import print_json
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
-from benchmark.report.runs.collection import StoredRun, collect
+from benchmark.report.runs.collection import StoredRun, collect, record_folders
 from benchmark.report.runs.grid import RunKey
 from benchmark.report.submission.pack import pack
 from benchmark.report.submission.readiness import BASELINE, Readiness, readiness, remarks
-from benchmark.report.submission.record_files import record_folders
-from benchmark.report.submission.validation import checked, disagreements
+from benchmark.report.submission.validation import check_record, disagreements
 
 _SHOWN = 4
 """Commands printed of a longer list."""
@@ -34,9 +33,9 @@ def validate_command(records: list[Path], with_data: bool, data_root: Path | Non
     wrong |= disagreements(found)
     if with_data:
         from benchmark.data.sources.source import DataPaths, default_cache
-        from benchmark.report.submission.record_data import DataAtHand
+        from benchmark.report.submission.validation import LocalData
 
-        data = DataAtHand(DataPaths(default_cache(), data_root))
+        data = LocalData(DataPaths(default_cache(), data_root))
         wrong |= {each.folder: data.problem(each.record) for each in found
                   if not wrong[each.folder]}
     if as_json:
@@ -52,7 +51,7 @@ def _checked(records: list[Path]) -> Iterator[tuple[Path, StoredRun | None, str 
     console = Console(stderr=True)
     for folder in track(record_folders(records), "checking records", console=console,
                         transient=True, disable=not console.is_terminal):
-        yield folder, *checked(folder)
+        yield folder, *check_record(folder)
 
 
 def submit_command(records: list[Path], to: Path, as_json: bool) -> None:

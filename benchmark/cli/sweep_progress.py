@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.sweep.progress import Event, Tally
+from benchmark.sweep.progress import Progress, RunEvent
 
 _LASTING = 8
 """Lines of runs that have ended, kept above the running ones."""
@@ -22,21 +22,21 @@ _COLOURS = {"done": "green", "failed": "red", "busy": "yellow"}
 class Screen(Protocol):
     """Shows events while a sweep lasts."""
 
-    def __init__(self, console: Console, tally: Tally) -> None: ...
+    def __init__(self, console: Console, progress: Progress) -> None: ...
 
     def __enter__(self) -> Screen: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None: ...
 
-    def show(self, event: Event) -> None: ...
+    def show(self, event: RunEvent) -> None: ...
 
 
 class LineScreen:
     """One line when a run begins and one when it ends."""
 
-    def __init__(self, console: Console, tally: Tally) -> None:
-        self._console, self._tally = console, tally
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console, self._progress = console, progress
 
     def __enter__(self) -> LineScreen:
         return self
@@ -45,15 +45,16 @@ class LineScreen:
                  trace: TracebackType | None) -> None:
         return None
 
-    def show(self, event: Event) -> None:
+    def show(self, event: RunEvent) -> None:
         """Tell of a run that begins or has ended."""
-        place = f"[{self._tally.number(event.entry)}/{len(self._tally.news)}] {event.entry.job}"
+        number, runs = self._progress.number(event.run), len(self._progress.latest)
+        name = f"[{number}/{runs}] {event.run.request}"
         if event.state != "running":
-            told = f"{place}: {event.state} in {duration(event.seconds)}"
-            left = self._tally.seconds_left()
+            told = f"{name}: {event.state} in {duration(event.seconds)}"
+            left = self._progress.seconds_left()
             told += f", about {duration(left)} left" if left else ""
-        elif not event.where:
-            told = f"{place}: begins"
+        elif not event.position:
+            told = f"{name}: begins"
         else:
             return
         self._console.print(told, markup=False, soft_wrap=True)
@@ -62,8 +63,8 @@ class LineScreen:
 class TableScreen:
     """Running runs with bars, the last ones that ended, and the time left."""
 
-    def __init__(self, console: Console, tally: Tally) -> None:
-        self._tally, self._ended = tally, list[Event]()
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._progress, self._ended = progress, list[RunEvent]()
         self._begun: dict[str, float] = {}
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._picture)
 
@@ -75,10 +76,10 @@ class TableScreen:
                  trace: TracebackType | None) -> None:
         self._live.stop()
 
-    def show(self, event: Event) -> None:
-        """Take in an event; the picture is drawn from the tally."""
+    def show(self, event: RunEvent) -> None:
+        """Take in an event; the table is drawn from the progress."""
         if event.state == "running":
-            self._begun.setdefault(event.entry.run_id, time.monotonic())
+            self._begun.setdefault(event.run.run_id, time.monotonic())
         else:
             self._ended.append(event)
 
@@ -88,18 +89,18 @@ class TableScreen:
             table.add_column(heading, no_wrap=True)
         table.add_column("time", justify="right")
         for event in self._ended[-_LASTING:]:
-            table.add_row(str(event.entry.job), Text(event.state, _COLOURS[event.state]), "", "",
+            table.add_row(str(event.run.request), Text(event.state, _COLOURS[event.state]), "", "",
                           duration(event.seconds))
-        for event in self._tally.running:
-            begun = self._begun.get(event.entry.run_id, time.monotonic())
-            table.add_row(str(event.entry.job), "running",
-                          ProgressBar(total=1, completed=event.share, width=20), event.where,
+        for event in self._progress.running:
+            begun = self._begun.get(event.run.run_id, time.monotonic())
+            table.add_row(str(event.run.request), "running",
+                          ProgressBar(total=1, completed=event.fraction, width=20), event.position,
                           duration(time.monotonic() - begun))
         return Group(table, Text(self._summary()))
 
     def _summary(self) -> str:
-        counts, left = self._tally.counts(), self._tally.seconds_left()
-        told = [f"{counts['done']} of {len(self._tally.news)} done"]
+        counts, left = self._progress.counts(), self._progress.seconds_left()
+        told = [f"{counts['done']} of {len(self._progress.latest)} done"]
         told += [f"{counts[state]} {state}" for state in ("failed", "busy") if counts[state]]
         told += [f"about {duration(left)} left"] if left else []
         return ", ".join(told)

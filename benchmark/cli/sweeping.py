@@ -20,14 +20,14 @@ from benchmark.cli.output import print_json
 from benchmark.cli.running import require_writable
 from benchmark.cli.sweep_progress import LineScreen, Screen, TableScreen
 from benchmark.data.sources.source import DataPaths, default_cache
-from benchmark.engine.callbacks import Options
 from benchmark.engine.environment import make_fabric
+from benchmark.engine.options import Options
 from benchmark.engine.plan import Plan
 from benchmark.errors import Interrupted, RequestError, RunError, unknown
-from benchmark.sweep.jobs import Job, jobs_of
-from benchmark.sweep.pool import carry_out
-from benchmark.sweep.progress import Event, Tally
-from benchmark.sweep.status import Entry, survey
+from benchmark.sweep.jobs import run_requests
+from benchmark.sweep.pool import run_all
+from benchmark.sweep.progress import Progress, RunEvent
+from benchmark.sweep.status import PlannedRun, plan_runs
 
 LAUNCHERS = ("local",)
 
@@ -47,8 +47,9 @@ def sweep_command(methods: str, sequences: str, seeds: str, settings: list[str],
     def check(plan: Plan) -> None:
         make_fabric(device, plan.config.recipe.precision)
 
-    jobs = jobs_of(methods, sequences, seeds, settings, method_settings, recipe, tuned)
-    entries = survey(jobs, options, check)
+    requests = run_requests(methods, sequences, seeds, settings, method_settings, recipe,
+                            tuned)
+    entries = plan_runs(requests, options, check)
     _print_plan(entries, retry_failed, console)
     words = _shared_words(device, data_root, runs)
     if not dry_run:
@@ -62,8 +63,8 @@ def sweep_command(methods: str, sequences: str, seeds: str, settings: list[str],
         _report(entries, words, console)
 
 
-def _carried_out(entries: Sequence[Entry], options: Options, retry_failed: bool, workers: int,
-                 words: Sequence[str], console: Console) -> list[Entry]:
+def _carried_out(entries: Sequence[PlannedRun], options: Options, retry_failed: bool, workers: int,
+                 words: Sequence[str], console: Console) -> list[PlannedRun]:
     """The entries as they stand after everything that is to be run was."""
     ready = [entry for entry in entries if entry.state == "left"
              or (entry.state == "failed" and retry_failed)]
@@ -71,27 +72,28 @@ def _carried_out(entries: Sequence[Entry], options: Options, retry_failed: bool,
         return list(entries)
     require_writable(options.runs)
     workers = min(workers, len(ready))
-    tally = Tally(ready, workers)
+    tally = Progress(ready, workers)
     screen: Screen = (TableScreen if console.is_terminal else LineScreen)(console, tally)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         # Closed at once, wherever an interrupt comes, so that no process outlives the sweep.
-        with screen, closing(carry_out(ready, options, workers, _threads(workers),
+        with screen, closing(run_all(ready, options, workers, _threads(workers),
                                        words)) as events:
             for event in events:
-                tally.take(event)
+                tally.update(event)
                 screen.show(event)
     except KeyboardInterrupt:
         counts = tally.counts()
-        _tell_failures([_after(entry, tally.news[entry.run_id]) for entry in ready], words, console)
+        ended = [_after(entry, tally.latest[entry.run_id]) for entry in ready]
+        _tell_failures(ended, words, console)
         raise Interrupted(f"interrupted; {counts['done']} of {len(ready)} runs are done, and the "
                           "same command goes on with the others") from None
     finally:
         signal.signal(signal.SIGTERM, before)
-    return [_after(entry, tally.news.get(entry.run_id)) for entry in entries]
+    return [_after(entry, tally.latest.get(entry.run_id)) for entry in entries]
 
 
-def _after(entry: Entry, event: Event | None) -> Entry:
+def _after(entry: PlannedRun, event: RunEvent | None) -> PlannedRun:
     return replace(entry, state=event.state, reason=event.reason) if event else entry
 
 
@@ -104,7 +106,7 @@ def _threads(workers: int) -> int | None:
     return max(1, cores // workers)
 
 
-def _print_plan(entries: Sequence[Entry], retry_failed: bool, console: Console) -> None:
+def _print_plan(entries: Sequence[PlannedRun], retry_failed: bool, console: Console) -> None:
     counts = Counter(entry.state for entry in entries)
     told = [f"{len(entries)} runs: {counts['done']} done", f"{counts['left']} left"]
     if counts["failed"]:
@@ -113,7 +115,7 @@ def _print_plan(entries: Sequence[Entry], retry_failed: bool, console: Console) 
     console.print(", ".join(told), markup=False)
 
 
-def _report(entries: Sequence[Entry], words: Sequence[str], console: Console) -> None:
+def _report(entries: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
     """Say how it went. Raises `RunError` when a run of the sweep has failed."""
     _tell_failures(entries, words, console)
     counts = Counter(entry.state for entry in entries)
@@ -123,20 +125,21 @@ def _report(entries: Sequence[Entry], words: Sequence[str], console: Console) ->
                        "them again")
 
 
-def _tell_failures(entries: Sequence[Entry], words: Sequence[str], console: Console) -> None:
+def _tell_failures(entries: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
     for entry in entries:
         if entry.state == "busy":
             console.print(f"left out: {entry.reason}", markup=False, soft_wrap=True)
         if entry.state == "failed":
-            console.print(f"failed: {entry.job}: {entry.reason}\n  {entry.job.command(words)}",
-                          markup=False, soft_wrap=True)
+            command = entry.request.command(words)
+            console.print(f"failed: {entry.request}: {entry.reason}\n  {command}", markup=False,
+                          soft_wrap=True)
 
 
-def _told(entry: Entry, words: Sequence[str]) -> dict[str, Any]:
-    job: Job = entry.job
+def _told(entry: PlannedRun, words: Sequence[str]) -> dict[str, Any]:
+    request = entry.request
     return {"run_id": entry.run_id, "state": entry.state, "reason": entry.reason,
-            "method": job.method, "sequence": job.sequence, "seed": job.seed,
-            "folder": str(entry.folder), "command": job.command(words)}
+            "method": request.method, "sequence": request.sequence, "seed": request.seed,
+            "folder": str(entry.folder), "command": request.command(words)}
 
 
 def _shared_words(device: str, data_root: Path | None, runs: Path) -> list[str]:

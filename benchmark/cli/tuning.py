@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmark.cli.output import print_json
 from benchmark.config.family import find_sequence
 from benchmark.data.sources.source import DataPaths, default_cache
-from benchmark.engine.callbacks import Options
+from benchmark.engine.options import Options
 from benchmark.errors import Interrupted, RequestError
 from benchmark.files import write_json
 from benchmark.tuning import Trial, tune
@@ -41,7 +41,7 @@ def tune_command(methods: str, sequence: str, seeds: str, budget: int, settings:
         except KeyboardInterrupt:
             raise Interrupted("interrupted; the same command goes on from there") from None
         path = to / find_sequence(sequence).name / f"{found.method}.json"
-        result = {**found.told(), "set": settings, "command": command}
+        result = {**found.as_dict(), "set": settings, "command": command}
         write_json(path, result)
         told.append(result)
         console.print(f"  chosen: {found.chosen}; written to {path}", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,6 +38,17 @@ def override(content: dict[str, Any], settings: Iterable[str], option: str,
             raise RequestError(f"{option} {text}: '{value}' is not a YAML value") from None
         changed = True
     return changed
+
+
+def setting_text(value: Any) -> str:
+    """A value as `--set` reads it back: YAML, with strings bare where they stay strings."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    if not isinstance(value, str):
+        return text
+    try:
+        return value if yaml.safe_load(value) == value else text
+    except yaml.YAMLError:
+        return text
 
 
 def _dotted(content: dict[str, Any], prefix: str = "") -> list[str]:

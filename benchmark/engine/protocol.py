@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +16,12 @@ from benchmark.data.loading.blocks import Block, blocks
 from benchmark.data.loading.phase_data import PhaseData
 from benchmark.data.store.files import Store
 from benchmark.engine import checkpoint, previews
-from benchmark.engine.callbacks import Callback, Options, Stopped
+from benchmark.engine.callbacks import Callback
 from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.engine.evaluate import Evaluator
+from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
-from benchmark.engine.trainer import EpochReport, PhaseTrainer, images_per_second
+from benchmark.engine.trainer import EpochReport, PhaseTrainer, images_per_second, train_phase
 from benchmark.errors import RequestError
 from benchmark.files import write_text
 from benchmark.memory import keep_freed_memory
@@ -124,7 +126,8 @@ class LifelongRun:
                          derive(self.config.seed, "phase", number), self.fabric.device,
                          self.options.preload)
         new = tuple(self.tasks[name] for name in block.tasks)
-        phase = Phase(number, new, old, self.network, data, changed)
+        phase = Phase(number, new, old, self.network, data, partial(train_phase, self.fabric),
+                      changed)
         self.network.passes.forward = self.network.passes.backward = 0
         begin = time.perf_counter()
         self.method.begin_phase(phase)

@@ -42,7 +42,7 @@ class PhaseTrainer:
     seed: int
     fabric: Fabric
     on_step: Callable[[int, int, float], None] = lambda epoch, images, seconds: None
-    """Told after each step: epoch, images and seconds of the epoch so far."""
+    """Called after each step with the epoch, its images and its seconds so far."""
     epochs_done: int = 0
     seconds: float = 0.0
     images: int = 0
@@ -138,6 +138,13 @@ class PhaseTrainer:
         self.images, self.steps = state["images"], state["steps"]
         passes = self.phase.network.passes
         passes.forward, passes.backward = state["passes"]
+
+
+def train_phase(fabric: Fabric, phase: Phase, method: Method, seed: int) -> None:
+    """Train all epochs of a phase without interruption, by the recipe of its network."""
+    trainer = PhaseTrainer(phase, method, phase.network.recipe, seed, fabric)
+    while not trainer.finished:
+        trainer.train_epoch()
 
 
 def images_per_second(images: int, seconds: float) -> float:

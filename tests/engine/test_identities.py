@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Stopped
+from benchmark.engine.options import Stopped
 from benchmark.engine.protocol import BOUNDARY_FILE
 
 

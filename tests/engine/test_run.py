@@ -10,8 +10,8 @@ import yaml
 
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Options
 from benchmark.engine.execute import execute
+from benchmark.engine.options import Options
 from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.errors import RequestError
 from benchmark.record import RECORD_FILE, load, load_statistics

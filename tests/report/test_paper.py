@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.engine.plan import make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 from benchmark.record import Record
 from benchmark.report.papers.paper import build
@@ -67,7 +68,8 @@ def name(cell):
 def as_run(maker, method, sequence="nyuv2_s1", seed=0, recipe="paper_resnet18", settings=(),
            method_settings=()):
     """The record that `lhlbench run` with these options would leave, with made-up numbers."""
-    config = make_plan(method, sequence, seed, settings, method_settings, recipe).config.canonical()
+    request = RunRequest(method, sequence, seed, tuple(settings), tuple(method_settings), recipe)
+    config = make_plan(request).config.canonical()
     made = maker.run(method, seed, sequence, method_config=config["method_config"])
     text = made.record.model_dump_json(by_alias=True).replace('"normals"', '"normal"')
     record = Record.model_validate(json.loads(text) | {"config": config})
@@ -406,7 +408,7 @@ def test_running_the_commands_fills_the_embedded_tables(maker):
 
 
 def test_tuned_runs_stand_in_tables_of_their_own(maker, capsys):
-    plan = make_plan("had", "rooms_s1", recipe="rooms", tuned=True)
+    plan = make_plan(RunRequest("had", "rooms_s1", recipe="rooms", tuned=True))
     made = maker.run("had", 0, "rooms_s1", method_config=plan.config.method_config)
     record = made.record.model_copy(update={"config": plan.config.canonical()})
     runs = Collection((StoredRun(record, made.folder),))

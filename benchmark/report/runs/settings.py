@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from benchmark.config.overrides import setting_text
 from benchmark.errors import RequestError, unknown
 
 _ABSENT = object()
@@ -47,21 +48,10 @@ def contrast(configs: Sequence[Settings], counts: Sequence[int]) -> list[dict[st
     return [{name: config.get(name) for name in names} for config in configs]
 
 
-def written(settings: Settings) -> str:
+def settings_text(settings: Settings) -> str:
     """Settings as a reader of a table sees them: `weight=3, bins=5`."""
-    return ", ".join(f"{name}={value if isinstance(value, str) else value_text(value)}"
+    return ", ".join(f"{name}={value if isinstance(value, str) else setting_text(value)}"
                      for name, value in sorted(settings.items()))
-
-
-def value_text(value: Any) -> str:
-    """A value as `--set` reads it back: YAML, with strings bare where they stay strings."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    if not isinstance(value, str):
-        return text
-    try:
-        return value if yaml.safe_load(value) == value else text
-    except yaml.YAMLError:
-        return text
 
 
 def _reference(configs: Sequence[Settings], counts: Sequence[int]) -> Settings | None:

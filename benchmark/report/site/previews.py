@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmark.report.runs.collection import StoredRun
-from benchmark.report.site.slugs import slug
+from benchmark.report.site.file_names import slug
 
 ROOM = 6 * 2**20
 """Bytes of pictures in a site."""
@@ -16,23 +16,26 @@ LARGEST = 640
 """Pixels of the longer side; larger pictures are scaled down."""
 FOLDER = "previews"
 
+Picture = tuple[str, str]
+"""Task, and file relative to the pages of runs."""
 
-def copy_panels(runs: Iterable[StoredRun], to: Path) -> dict[str, list[tuple[str, str]]]:
-    """Run id -> (name, file below `to`) of its previews: lowest seeds first, until `ROOM` is used.
+
+def copy_previews(runs: Iterable[StoredRun], to: Path) -> dict[str, list[Picture]]:
+    """Run id -> its pictures, which now lie below `to`: lowest seeds first, until `ROOM` is used.
 
     A picture that is no readable PNG is left out.
     """
     left, copied = ROOM, {}
-    for found in sorted(runs, key=lambda each: (each.record.seed, each.record.run_id)):
+    for run in sorted(runs, key=lambda each: (each.record.seed, each.record.run_id)):
         pictures = []
-        for file in sorted((found.folder / FOLDER).glob("*.png")):
-            name = f"{slug(found.record.run_id)}/{slug(file.stem)}.png"
+        for file in sorted((run.folder / FOLDER).glob("*.png")):
+            name = f"{slug(run.record.run_id)}/{slug(file.stem)}.png"
             if left <= 0 or not _scaled(file, to / name):
                 continue
             left -= (to / name).stat().st_size
             pictures.append((file.stem, name))
         if pictures:
-            copied[found.record.run_id] = pictures
+            copied[run.record.run_id] = pictures
     return copied
 
 

@@ -1,4 +1,4 @@
-"""Networks that are left for another backbone: their tasks go on predicting through them."""
+"""Backbones that are replaced by others: their tasks still predict through the old network."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Stopped
 from benchmark.engine.execute import open_store
-from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.options import Stopped
 from benchmark.model.network import Network
+from tests.helpers.outcomes import assert_constant_rows, boundary_state
 from tests.helpers.tiny import tiny_plan
 
 METHODS = ("lora", "modulators", "bn_per_task", "averaging", "emr", "separate")
@@ -26,17 +26,6 @@ backbones: [narrow, narrow, pvt_v2_b0, pvt_v2_b0]
 """
 
 
-def boundary(folder):
-    (file,) = folder.glob(f"**/{BOUNDARY_FILE}")
-    return checkpoint.load(file)
-
-
-def assert_constant_rows(record):
-    for place, metrics in enumerate(record.matrix.values()):
-        for values in metrics.values():
-            assert len(set(values[place:])) == 1
-
-
 def single_networks(names, backbones, cache):
     """Parameters of one network with one head for each task."""
     found = []
@@ -49,7 +38,7 @@ def single_networks(names, backbones, cache):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_tasks_go_on_predicting_through_the_network_they_left(name, tiny, cache):
+def test_tasks_predict_through_the_network_they_were_trained_on(name, tiny, cache):
     """With a backbone per task rows are constant, and every network counts, with one head."""
     record = tiny(name, "rooms_hetero_s1", settings=SMALL).record
     assert_constant_rows(record)
@@ -70,7 +59,7 @@ def test_two_tasks_on_each_of_two_backbones_resumed(name, tiny, tmp_path):
                  stop_when=lambda p, e, end=phase: p == end)
     resumed = tiny(name, f"{family}:s1", settings=SMALL, runs=tmp_path / "parts")
     assert resumed.record.matrix == whole.record.matrix
-    states = [boundary(tmp_path / place) for place in ("whole", "parts")]
+    states = [boundary_state(tmp_path / place) for place in ("whole", "parts")]
     assert checkpoint.tensor_bytes(states[0]) == checkpoint.tensor_bytes(states[1])
     assert resumed.record.cost.parameters == whole.record.cost.parameters
     if name in ("lora", "modulators", "separate"):
@@ -80,13 +69,13 @@ def test_two_tasks_on_each_of_two_backbones_resumed(name, tiny, tmp_path):
         assert all(values[1] == values[2] == values[3] for values in rows[0].values())
 
 
-def test_nothing_is_kept_twice_when_a_network_is_left(tiny, tmp_path):
-    """A separate model's backbone is in the network it leaves already."""
+def test_nothing_is_kept_twice_when_a_backbone_is_replaced(tiny, tmp_path):
+    """A separate model's backbone is part of the network that is kept."""
     outcome = tiny("separate", "rooms_hetero_s1", settings=SMALL)
-    left = boundary(outcome.folder)["method"]["left"]
-    assert [home["own"] for home in left] == [{"semantic": {}}, {"depth": {}}]
-    heads = {name.split(".")[1] for home in left for name in home["past"]["weights"]
+    retired = boundary_state(outcome.folder)["method"]["left"]
+    assert [shared["own"] for shared in retired] == [{"semantic": {}}, {"depth": {}}]
+    heads = {name.split(".")[1] for shared in retired for name in shared["past"]["weights"]
              if name.startswith("heads")}
     assert heads == {"semantic", "depth"}
     assert all(sum(name.endswith("4.weight") and name.startswith("heads")
-                   for name in home["past"]["weights"]) == 1 for home in left)
+                   for name in shared["past"]["weights"]) == 1 for shared in retired)

@@ -19,7 +19,6 @@ from pydantic import (
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError, unknown
 
-PAPERS = ("had", "jointdistill", "heteroakd")
 Key = tuple[str, str, str, str, str]
 """Paper, table, data set, backbone and variant: what tells one table of a paper from the others."""
 
@@ -89,14 +88,20 @@ class Published(BaseModel):
 COLUMNS = tuple(Published.model_fields)
 
 
-def published(paper: str) -> list[Published]:
+def paper_names() -> list[str]:
+    """The papers there are: each has its numbers in a CSV file and its mapping in a YAML file."""
+    return sorted(file.stem for file in shipped("results/paper").glob("*.csv")
+                  if file.with_suffix(".yaml").is_file())
+
+
+def published_cells(paper: str) -> list[Published]:
     """The cells of a paper by its short name. Raises `RequestError` with the nearest names."""
-    if paper not in PAPERS:
-        raise unknown("paper", paper, PAPERS)
-    return read(shipped("results/paper") / f"{paper}.csv")
+    if paper not in paper_names():
+        raise unknown("paper", paper, paper_names())
+    return read_cells(shipped("results/paper") / f"{paper}.csv")
 
 
-def read(path: Path) -> list[Published]:
+def read_cells(path: Path) -> list[Published]:
     """The cells of a file. Raises `RequestError` naming file, line and column.
 
     Every table must be complete: each of its methods has a line for each of its quantities, so

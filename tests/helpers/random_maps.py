@@ -1,4 +1,4 @@
-"""Random maps, and derivatives by differences, for the tests of losses."""
+"""Random maps, and numeric gradients, for the tests of losses."""
 
 from __future__ import annotations
 

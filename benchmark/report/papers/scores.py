@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmark.record import Cost
-from benchmark.report.papers.paper_data import Published
+from benchmark.report.papers.published import Published
 from benchmark.scores import Matrix, Score, delta, mean_rank, task_deltas
 
 
 @dataclass(frozen=True)
-class Run:
+class MeasuredRun:
     """What scores are computed from."""
 
     matrix: Matrix
     cost: Cost | None
 
 
-ByMethod = Mapping[str, Run]
+ByMethod = Mapping[str, MeasuredRun]
 """The runs a cell needs, by the paper's name of the method."""
 
 
