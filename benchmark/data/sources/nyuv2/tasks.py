@@ -1,4 +1,4 @@
-"""The tasks, and how the 894 labels of the data set become 40 or 13 classes.
+"""The tasks of NYUv2, and the 40 or 13 classes of its 894 labels.
 
 40 classes: `mapClass` of classMapping40.mat (S. Gupta and others). 13 classes: the table of
 `class13Mapping.mat` in ankurhanda/nyuv2-meta-data (C. Couprie and others).
@@ -41,12 +41,12 @@ DEPTH_CODEC = Codec(scale=0.0002, invalid=0)
 
 
 def semantic(classes: Classes) -> Task:
-    """The segmentation into 13 or 40 classes."""
+    """Return the task of segmentation into 13 or 40 classes."""
     return Task(name=SEMANTIC, kind="segmentation", channels=classes, classes=NAMES[classes])
 
 
 def class_of_label(forty: NDArray[Any], classes: Classes) -> NDArray[np.uint8]:
-    """Table from a label, 0 to 894, to its class or `VOID`.
+    """Return the table from a label, 0 to 894, to its class or `VOID`: uint8 [895].
 
     `forty` holds a number 1 to 40 for each of the labels 1 to 894.
     """

@@ -1,4 +1,4 @@
-"""The tasks, and what ids and disparities in the official files become.
+"""The tasks of Cityscapes, and the classes and values of official ids and disparities.
 
 Ids, names and categories are those of `labels.py` in mcordts/cityscapesScripts; the disparity
 convention is that of its README. See docs/datasets/cityscapes.md.
@@ -43,7 +43,7 @@ def _table(ids: Sequence[Sequence[int]]) -> NDArray[np.uint8]:
 
 CLASS_OF_ID = {"semantic": _table(list(_CATEGORIES.values())),
                "semantic19": _table([[number] for number in _CLASSES.values()])}
-"""For both segmentations, the class of every id or `VOID`: uint8 [256]."""
+"""For both segmentations, the class of every id, or `VOID`: uint8 [256]."""
 
 CODECS: dict[Disparity, Codec] = {"mtan": Codec(scale=1 / LARGEST, invalid=0),
                                   "official": Codec(scale=1 / 256, offset=-1 / 256, invalid=0)}
@@ -51,6 +51,6 @@ CODECS: dict[Disparity, Codec] = {"mtan": Codec(scale=1 / LARGEST, invalid=0),
 
 
 def depth(disparity: Disparity) -> Task:
-    """Inverse depth in one of the conventions."""
+    """Return the task of inverse depth in one of the conventions."""
     return Task(name="depth", kind="regression", channels=1, encoding="inverse_depth",
                 unit="px" if disparity == "official" else "")

@@ -1,6 +1,6 @@
-"""What the tasks are, and how the numbers in their files become values.
+"""The tasks of Taskonomy, and how the numbers in their files become values.
 
-Bits, units and the mask are those of the owners' README and of consumers of the files; the
+Bits, units and the mask are those of the owners' README and of code that reads the files; the
 constants that bring a map to mean 0 and deviation 1 are those of tstandley/taskgrouping.
 See docs/datasets/taskonomy.md.
 """
@@ -20,20 +20,20 @@ CLASSES = ("background", "bottle", "chair", "couch", "potted plant", "bed", "din
            "vase")
 SEMANTIC, NORMAL = "segment_semantic", "normal"
 DEPTHS = ("depth_zbuffer", "depth_euclidean")
-"""Which tell where the scan has a hole; the first one there is."""
+"""Tasks that show where the scan has a hole; the first one of a copy is used."""
 
 CLASS_OF_VALUE = {0: VOID} | {index + 1: index for index in range(len(CLASSES))}
 """In the files, 0 is "uncertain" and 1 the background."""
 
 NORMAL_MEAN, NORMAL_DEVIATION, NO_NORMAL = 127.5, 127.5, (128, 128, 128)
-"""Red is right, green down and blue away from the camera: the axes of a direction task."""
+"""Red is right, green down and blue away from the camera, the axes of a direction task."""
 
 _NO_DEPTH = (0, LARGEST)
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A regression task in PNG files: value = (stored - mean) / deviation, for each channel.
+class Scaling:
+    """Scaling of a regression task's PNG files: value = (stored - mean) / deviation, per channel.
 
     Mean and deviation are in stored units; the first `len(mean)` channels of a file count.
     """
@@ -43,28 +43,28 @@ class Rule:
     bits: int = 16
     file_channels: int = 1
     masked: bool = False
-    """Whether holes of the scan are invalid."""
+    """Whether pixels in holes of the scan are invalid."""
     no_data: tuple[int, ...] = ()
     """Stored values that are invalid wherever they are."""
     unit: str = ""
 
     @property
     def codec(self) -> Codec:
-        """Codes that are the stored values themselves.
+        """Codec whose codes are the stored values themselves.
 
-        Channels of different rules share a step fine enough to tell all stored values apart.
+        Several channels share a step fine enough to distinguish all stored values.
         """
         if len(self.mean) > 1:
             return Codec(scale=1 / 2048, offset=-14)
         return Codec(scale=1 / self.deviation[0], offset=-self.mean[0] / self.deviation[0])
 
     def task(self, name: str) -> Task:
-        """The task of that name whose files follow this rule."""
+        """Return the task `name` whose files have this scaling."""
         return Task(name=name, kind="regression", channels=len(self.mean), unit=self.unit,
                     encoding="depth" if name in DEPTHS else "plain")
 
     def values(self, stored: NDArray[np.uint16 | np.uint8]) -> NDArray[np.float32]:
-        """Stored [C, H, W] as values, NaN where there are no data."""
+        """Convert stored numbers [C, H, W] to values, NaN where there are no data."""
         # The largest code means invalid, so a valid 65535 becomes the next one.
         clipped = np.minimum(stored.astype(np.float64), LARGEST - 1)
         mean, deviation = (np.reshape(each, (-1, 1, 1)) for each in (self.mean, self.deviation))
@@ -73,24 +73,24 @@ class Rule:
         return values
 
 
-RULES = {
-    "depth_euclidean": Rule((0,), (512,), no_data=_NO_DEPTH, unit="m"),
-    "depth_zbuffer": Rule((0,), (512,), no_data=_NO_DEPTH, unit="m"),
-    "edge_texture": Rule((718,), (1070,)),
-    "edge_occlusion": Rule((56.0248,), (239.1265,), masked=True),
-    "keypoints2d": Rule((50,), (100,)),
-    "keypoints3d": Rule((0,), (16384,), masked=True),
-    "reshading": Rule((255 * 0.4962,), (255 * 0.2846,), 8, 3, masked=True),
-    "principal_curvature": Rule((255 * 0.5175, 255 * 0.4987), (255 * 0.1373, 255 * 0.0359), 8, 3,
-                                masked=True),
+SCALINGS = {
+    "depth_euclidean": Scaling((0,), (512,), no_data=_NO_DEPTH, unit="m"),
+    "depth_zbuffer": Scaling((0,), (512,), no_data=_NO_DEPTH, unit="m"),
+    "edge_texture": Scaling((718,), (1070,)),
+    "edge_occlusion": Scaling((56.0248,), (239.1265,), masked=True),
+    "keypoints2d": Scaling((50,), (100,)),
+    "keypoints3d": Scaling((0,), (16384,), masked=True),
+    "reshading": Scaling((255 * 0.4962,), (255 * 0.2846,), 8, 3, masked=True),
+    "principal_curvature": Scaling((255 * 0.5175, 255 * 0.4987), (255 * 0.1373, 255 * 0.0359), 8, 3,
+                                   masked=True),
 }
 TASKS = {task.name: task for task in (
     Task(name=SEMANTIC, kind="segmentation", channels=len(CLASSES), classes=CLASSES),
     Task(name=NORMAL, kind="direction", channels=3),
-    *(rule.task(name) for name, rule in RULES.items()))}
-MASKED = (NORMAL, *(name for name, rule in RULES.items() if rule.masked))
+    *(scaling.task(name) for name, scaling in SCALINGS.items()))}
+MASKED = (NORMAL, *(name for name, scaling in SCALINGS.items() if scaling.masked))
 
 
 def holes(depth: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Where a stored depth [1, H, W] says that the scan has no surface: bool [H, W]."""
+    """Return where a stored depth [1, H, W] shows a hole of the scan: bool [H, W]."""
     return np.isin(depth[0], _NO_DEPTH)

@@ -1,10 +1,10 @@
-"""Given normals in the layout of D. Eigen's normals_gt: a folder, or an archive of it.
+"""Files of normals in the layout of D. Eigen's normals_gt: a folder, or an archive of it.
 
     normals/0000.png ...    RGB, 8 bits: 127 + 127 n; 127 in all channels: no normal
     masks/0000.png ...      0: no normal
 
-Numbers are those of the frames in nyu_depth_v2_labeled.mat, from 0. Archives are read in memory:
-nothing in them is ever written to disk.
+Numbers are those of the frames in nyu_depth_v2_labeled.mat, from 0. Archives are read in memory;
+nothing is unpacked to disk.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ from PIL import Image
 from benchmark.data.sources.nyuv2.labelled import SIZE
 from benchmark.errors import DataError
 
-USUAL = ("normals_gt", "normals_gt.tgz", "normals_gt.tar.gz", "normals_gt.zip")
-"""Names looked for beside nyu_depth_v2_labeled.mat, in this order."""
+USUAL_NAMES = ("normals_gt", "normals_gt.tgz", "normals_gt.tar.gz", "normals_gt.zip")
+"""Names searched for in the folder of nyu_depth_v2_labeled.mat, in this order."""
 
-NOTHING = 127
-"""Of all three channels: no normal. Of one: 0."""
+ZERO = 127
+"""The stored value of a component 0; three of them mean that there is no normal."""
 
 _CHANNELS: dict[str, tuple[int, ...]] = {"normals": (3,), "masks": ()}
 _KINDS = tuple(_CHANNELS)
 _BITS = 24
-"""Where a PNG file says how many bits a channel has."""
+"""Position of the byte of a PNG file with the bits per channel."""
 
 
 class NormalFiles(ABC):
-    """The PNG files of given normals."""
+    """PNG files of normals, by frame."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Stored colours of a frame, [3, 480, 640], with `NOTHING` where the mask is 0.
+        """Read the stored colours of a frame, [3, 480, 640], `ZERO` where the mask is 0.
 
         Raises `DataError` when a file is missing, damaged, or of another form or size.
         """
         colours, mask = (self._pixels(kind, index) for kind in _KINDS)
-        return np.where(mask != 0, colours.transpose(2, 0, 1), np.uint8(NOTHING))
+        return np.where(mask != 0, colours.transpose(2, 0, 1), np.uint8(ZERO))
 
     def _pixels(self, kind: str, index: int) -> NDArray[Any]:
         key = f"{kind}/{index:04d}.png"
@@ -65,7 +65,7 @@ class NormalFiles(ABC):
                 Image.DecompressionBombError) as error:
             raise DataError(f"{where} is damaged or not a PNG file ({error}); copy it "
                             "again") from None
-        bits = data[_BITS]  # Pillow gives 8 bits for 16-bit colours, and does not tell
+        bits = data[_BITS]  # Pillow converts 16-bit colours to 8 bits silently
         if pixels.shape != (*SIZE, *_CHANNELS[kind]) or bits > 8:
             raise DataError(f"{where} has {bits} bits and is {list(pixels.shape)}; it must have "
                             f"8 bits and be {[*SIZE, *_CHANNELS[kind]]}")
@@ -73,19 +73,22 @@ class NormalFiles(ABC):
 
     @abstractmethod
     def _bytes(self, key: str) -> tuple[str, bytes]:
-        """What to call a file in messages, and its content."""
+        """The name of a file in messages, and its content."""
 
     @abstractmethod
     def inputs(self, indices: Iterable[int]) -> list[Path]:
-        """The files on disk that hold these frames."""
+        """Return the files on disk that hold these frames.
+
+        Raises `DataError` when one is missing.
+        """
 
     def close(self) -> None:
-        """Give back what is kept open."""
+        """Close the files that were kept open."""
         return None
 
 
 def open_normals(path: Path) -> NormalFiles:
-    """The normals in a folder or an archive (.zip, .tgz, .tar.gz, .tar).
+    """Open the normals in a folder or an archive (.zip, .tgz, .tar.gz, .tar).
 
     Raises `DataError` when there is no such folder or archive.
     """
@@ -102,8 +105,10 @@ def open_normals(path: Path) -> NormalFiles:
 
 
 def _key(path: Path, member: str, link: bool) -> str:
-    """The last folder and the name of an archive's member. Raises `DataError` when it would lead
-    out of the archive."""
+    """The last folder and the name of an archive's member.
+
+    Raises `DataError` when its path leads out of the archive.
+    """
     name = PurePosixPath(member.replace("\\", "/"))
     if link or name.is_absolute() or ".." in name.parts:
         raise DataError(f"{path}: its member {member!r} is a link or leads out of the archive; "
@@ -140,7 +145,7 @@ class _Folder(NormalFiles):
 
 
 class _Archive(NormalFiles):
-    """An archive is one input, whatever is in it."""
+    """Normals in an archive, which is a single input file."""
 
     def _bytes(self, key: str) -> tuple[str, bytes]:
         where = f"{self.path}: {key}"
@@ -155,7 +160,7 @@ class _Archive(NormalFiles):
 
     @abstractmethod
     def _member(self, key: str) -> bytes:
-        """The content of a member. Raises `KeyError` when there is none of this name."""
+        """Read a member. Raises `KeyError` when there is none of this name."""
 
     def inputs(self, indices: Iterable[int]) -> list[Path]:
         return [self.path]
@@ -187,8 +192,7 @@ class _Zip(_Archive):
 
 
 class _Tar(_Archive):
-    """A compressed tar file has no index: its first use reads all of it, and keeps the PNG files
-    in memory (as many bytes as the archive has)."""
+    """A tar archive, which has no index: the first access reads it into memory as a whole."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

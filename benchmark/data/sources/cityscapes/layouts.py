@@ -1,14 +1,19 @@
-"""Layout official: the PNG files as the archives of the data set's homepage unpack them.
+"""The layouts of Cityscapes: official PNG files, and arrays with classes instead of ids.
+
+Layout official has the PNG files as the archives of the data set's homepage unpack them:
 
     leftImg8bit/train/<city>/<city>_<seq>_<frame>_leftImg8bit.png
     gtFine/train/<city>/<city>_<seq>_<frame>_gtFine_labelIds.png     8-bit ids
     disparity/train/<city>/<city>_<seq>_<frame>_disparity.png        16 bits
+
+Layouts mtan and hub have disparities divided by 65535.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.formats import decode
-from benchmark.data.formats.reading import Layout, Reading, Targets
-from benchmark.data.sources.cityscapes.classes import (
+from benchmark.data.formats.arrays import ArrayTask, hub_layout, mtan_layout
+from benchmark.data.formats.reader import DatasetReader, Layout, Targets
+from benchmark.data.sources.cityscapes.tasks import (
     CLASS_OF_ID,
     CODECS,
     IDS,
@@ -26,6 +32,7 @@ from benchmark.data.sources.cityscapes.classes import (
     SEMANTIC19,
     depth,
 )
+from benchmark.data.store.codec import LARGEST
 from benchmark.data.store.files import IMAGE, SPLITS, Split
 from benchmark.errors import DataError
 
@@ -45,11 +52,11 @@ class _Frame(NamedTuple):
     stem: str
 
 
-class OfficialReading(Reading):
-    """The photographs of both splits with the label files that are there."""
+class OfficialReader(DatasetReader):
+    """Reader of the photographs of both splits and of the label files that exist."""
 
     def __init__(self, root: Path, config: Config) -> None:
-        """Raises `DataError` when an image or a label is missing."""
+        """List the files. Raises `DataError` when an image or a label is missing."""
         self._root, self.size = root, config.size
         self._frames = {split: _frames(root, _IMAGES, split) for split in SPLITS}
         for split, frames in self._frames.items():
@@ -64,7 +71,7 @@ class OfficialReading(Reading):
                       *([depth(config.disparity)] if self._disparity else [])]
         if not self.tasks:
             raise DataError(f"{root} has images but no labels; there is neither "
-                            f"{_LABELS} nor {_DISPARITY} beside {_IMAGES}")
+                            f"{_LABELS} nor {_DISPARITY} next to {_IMAGES}")
         self.codecs = {"depth": self._codec} if self._disparity else {}
         kinds = [_IMAGES, *([_LABELS] if self._labels else []),
                  *([_DISPARITY] if self._disparity else [])]
@@ -84,18 +91,18 @@ class OfficialReading(Reading):
         return self._root / self._name(kind, split, frame)
 
     def _has(self, kind: str) -> bool:
-        """Whether there are labels of a kind. Raises `DataError` when only some images have one."""
+        """Whether there are labels of a kind. Raises `DataError` if only some images have one."""
         found = {split: _frames(self._root, kind, split) for split in SPLITS}
         if not any(found.values()):
             return False
         for split in SPLITS:
-            there, images = set(found[split]), set(self._frames[split])
+            labelled, images = set(found[split]), set(self._frames[split])
             for frame in self._frames[split]:
-                if frame not in there:
+                if frame not in labelled:
                     raise DataError(f"{self._path(kind, split, frame)} is missing, the label of "
                                     f"{self._name(_IMAGES, split, frame)}; unpack the archive "
                                     f"again, or move {kind} away to do without its tasks")
-            if left := sorted(there - images):
+            if left := sorted(labelled - images):
                 self.notes = [*self.notes, f"{kind}: {len(left)} {split} label files without an "
                               f"image are not used, the first is of {left[0].stem}"]
         return True
@@ -125,7 +132,7 @@ class OfficialReading(Reading):
 
 
 def _read_ids(path: Path) -> NDArray[np.uint8]:
-    """A labelIds file, [H, W]. Raises `DataError` for an id that does not exist."""
+    """Read a labelIds file, [H, W]. Raises `DataError` for an id that does not exist."""
     ids = decode.read_index(path)
     if (wrong := (ids >= IDS) & (ids != NO_ID)).any():
         row, column = np.unravel_index(int(wrong.argmax()), ids.shape)
@@ -142,7 +149,7 @@ def _frames(root: Path, kind: str, split: Split) -> list[_Frame]:
 
 
 def _list(folder: Path, folders: bool = False) -> list[str]:
-    """What is in a folder, but for hidden names; nothing when there is no such folder."""
+    """Names of the files (or folders) in a folder, hidden ones left out; empty without folder."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries if entry.is_dir() == folders
@@ -159,4 +166,18 @@ def _find(path: Path) -> Path | None:
 
 
 OFFICIAL = Layout("official", "leftImg8bit/train/<city>/..._leftImg8bit.png, gtFine/..., "
-                  "disparity/... (the archives of the homepage)", _find, OfficialReading)
+                  "disparity/... (the archives of the homepage)", _find, OfficialReader)
+
+
+def _tasks(seven: tuple[str, ...], nineteen: str, config: Config) -> list[ArrayTask]:
+    codec = CODECS[config.disparity]
+    return [
+        ArrayTask(SEMANTIC, seven, hint=f"if these are 19 classes, rename it {nineteen}"),
+        ArrayTask(SEMANTIC19, (nineteen,)),
+        ArrayTask(depth(config.disparity), ("depth",), codec=codec, scale=codec.scale * LARGEST,
+                  offset=codec.offset, limits=(0.0, 1.0),
+                  hint="such a copy has the official 16-bit disparities divided by 65535")]
+
+
+MTAN = mtan_layout(partial(_tasks, ("label_7", "label"), "label_19"))
+HUB = hub_layout(partial(_tasks, ("segmentation",), "segmentation_19"))

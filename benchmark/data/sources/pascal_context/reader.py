@@ -1,4 +1,4 @@
-"""The files of a copy, decoded image by image."""
+"""The reader of a copy, which places every image undistorted in one of the chosen size."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.data.formats import decode
-from benchmark.data.formats.reading import Reading, Targets
-from benchmark.data.sources.pascal_context import context
-from benchmark.data.sources.pascal_context.files import CONTEXT, LISTS, survey
-from benchmark.data.sources.pascal_context.letterbox import fitted, place
-from benchmark.data.sources.pascal_context.parts import read_parts
+from benchmark.data.formats.reader import DatasetReader, Targets
+from benchmark.data.sources.pascal_context.files import CONTEXT, LISTS, find_files
+from benchmark.data.sources.pascal_context.labels import (
+    edges,
+    find_class_names,
+    read_context,
+    read_parts,
+    read_table_of_normals,
+    require_thinning,
+)
 from benchmark.data.sources.pascal_context.tasks import (
     EDGE,
     HUMAN_PARTS,
@@ -30,45 +35,45 @@ from benchmark.tasks import VOID
 if TYPE_CHECKING:
     from benchmark.data.sources.pascal_context import Config
 
-Where = Literal["nyu classes", "everywhere"]
+NormalsOption = Literal["nyu classes", "everywhere"]
 
 _MEAN_COLOUR = np.array([[[124]], [[116]], [[104]]], np.uint8)
-"""ImageNet's, which is 0 once images are normalised."""
+"""ImageNet's mean colour, which is 0 once images are normalised."""
 
 _SIGNS = (-1, -1, -1)
-"""From the frame of the files, x left, y up, z towards the camera, to right, down and away."""
+"""Signs from the frame of the files (x left, y up, z towards the camera) to right, down, away."""
 
 _CLASS_OF_VALUE = {index: index for index in range(SEMSEG.channels)} | {VOID: VOID}
 
 
-class PascalReading(Reading):
-    """A surveyed copy, read at a size."""
+class PascalContextReader(DatasetReader):
+    """Reader of the images of a copy and the labels it has."""
 
     def __init__(self, root: Path, config: Config) -> None:
-        """Raises `DataError`, naming the file, when one is missing."""
-        self._copy = survey(root)
+        """List the files. Raises `DataError`, naming the file, when one is missing."""
+        self._copy = find_files(root)
         self._axes = [a * b for a, b in zip(_SIGNS, config.normal_axes, strict=True)]
         self._has_normals: NDArray[np.bool_] | None = None
-        offered = self._copy.labels
+        labels = self._copy.labels
         inputs = [root / LISTS[split] for split in SPLITS]
-        if EDGE.name in offered:
-            context.thinning()  # when it is missing, that is told before any work
-        if NORMALS.name in offered and config.normals == "nyu classes":
-            if EDGE.name not in offered:
+        if EDGE.name in labels:
+            require_thinning()  # raises before any file is decoded
+        if NORMALS.name in labels and config.normals == "nyu classes":
+            if EDGE.name not in labels:
                 raise DataError(f"{root / CONTEXT} is missing; normals count only at context "
                                 "classes that NYUv2 has too, and it holds these. Copy it, or say "
                                 "--set normals=everywhere")
-            inputs.append(context.find_names(root))
-            self._has_normals = context.has_normals(inputs[-1])
-        elif NORMALS.name in offered:
+            inputs.append(find_class_names(root))
+            self._has_normals = read_table_of_normals(inputs[-1])
+        elif NORMALS.name in labels:
             self.marks = {NORMALS.name: config.normals}
-        self.tasks = [task for name, task in TASKS.items() if name in offered]
+        self.tasks = [task for name, task in TASKS.items() if name in labels]
         self.size = config.size
         self.names = {split: [self._copy.images[name].relative_to(root).as_posix()
                               for name in self._copy.ids[split]] for split in SPLITS}
-        self.inputs = inputs + [files[name] for files in (self._copy.images, *offered.values())
+        self.inputs = inputs + [files[name] for files in (self._copy.images, *labels.values())
                                 for split in SPLITS for name in self._copy.ids[split]]
-        if distilled := [name for name in (SAL.name, NORMALS.name) if name in offered]:
+        if distilled := [name for name in (SAL.name, NORMALS.name) if name in labels]:
             self.notes = [f"{' and '.join(distilled)}: made by networks, not by people"]
 
     def read(self, split: Split, rows: range) -> Iterator[Targets]:
@@ -78,15 +83,15 @@ class PascalReading(Reading):
         path = self._copy.images[name]
         image = decode.read_image(path)
         height, width = image.shape[1:]
-        inner = fitted((height, width), self.size)
-        result = {IMAGE: place(decode.resize_image(image, inner), self.size, _MEAN_COLOUR)}
+        inner = fitted_size((height, width), self.size)
+        result = {IMAGE: letterbox(decode.resize_image(image, inner), self.size, _MEAN_COLOUR)}
         for task, label in self._labels(name, path, (height, width)).items():
             fill = 0 if task == NORMALS.name else VOID
-            result[task] = place(decode.resize_label(label, inner), self.size, fill)
+            result[task] = letterbox(decode.resize_label(label, inner), self.size, fill)
         return result
 
     def _labels(self, name: str, image: Path, size: decode.Size) -> dict[str, NDArray[Any]]:
-        """The targets of an image, as large as it is."""
+        """The targets of an image at its own size."""
         files = {task: found[name] for task, found in self._copy.labels.items()}
         labels: dict[str, NDArray[Any]] = {}
         if path := files.get(SEMSEG.name):
@@ -99,8 +104,8 @@ class PascalReading(Reading):
         if path := files.get(NORMALS.name):
             labels[NORMALS.name] = self._normals(path, image, size)
         if path := files.get(EDGE.name):
-            classes = context.read_labels(path, image, size)
-            labels[EDGE.name] = context.edges(classes)
+            classes = read_context(path, image, size)
+            labels[EDGE.name] = edges(classes)
             if self._has_normals is not None:
                 labels[NORMALS.name][:, ~self._has_normals[classes]] = 0
         return labels
@@ -117,6 +122,32 @@ def _index(path: Path, image: Path, size: decode.Size) -> NDArray[np.uint8]:
     return stored
 
 
-def open_reading(path: Path, config: Config) -> Reading:
-    """The copy in the folder `path`. Raises `DataError`, naming the file, when one is missing."""
-    return PascalReading(path, config)
+def open_copy(path: Path, config: Config) -> DatasetReader:
+    """Open the copy in the folder `path`.
+
+    Raises `DataError`, naming the file, when one is missing.
+    """
+    return PascalContextReader(path, config)
+
+
+def fitted_size(size: decode.Size, room: decode.Size) -> decode.Size:
+    """Return the size of an image in `room`: its own, or scaled down until it fits."""
+    if size[0] <= room[0] and size[1] <= room[1]:
+        return size
+    (height, width), (most, widest) = size, room
+    if height * widest >= width * most:
+        return most, _scaled(width, most, height)
+    return _scaled(height, widest, width), widest
+
+
+def _scaled(length: int, new: int, old: int) -> int:
+    """`length` * `new` / `old`, rounded, at least 1."""
+    return max(1, (2 * length * new + old) // (2 * old))
+
+
+def letterbox(array: NDArray[Any], room: decode.Size, fill: ArrayLike) -> NDArray[Any]:
+    """Place an array [..., h, w] in the upper left of [..., H, W], with `fill` around it."""
+    height, width = array.shape[-2:]
+    placed = np.full((*array.shape[:-2], *room), fill, dtype=array.dtype)
+    placed[..., :height, :width] = array
+    return placed
