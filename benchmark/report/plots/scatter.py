@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil, floor, log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from adjustText import adjust_text
@@ -147,34 +147,35 @@ def _with_names(figure: Figure, data: FigureData, panels: Mapping[Axes, pd.DataF
     lay_out(figure)
     for axes, points in panels.items():
         marks = points[["x_mean", "y_mean"]].to_numpy()
-        pixels = axes.transData.transform(marks)
-        beside = axes.transData.inverted().transform(pixels + (BESIDE * figure.dpi / 72, 0))
+        pixels = axes.transData.transform(marks) + (BESIDE * figure.dpi / 72, 0)
         names = [axes.text(*at, data.name(data.grid.method(label)), va="center",
                            color=data.looks[label].colour)
-                 for label, at in zip(points.index, beside, strict=True)]
-        avoided = np.concatenate([_outline(axes, pixels), *map(_intervals, points.itertuples())])
+                 for label, at in zip(points.index, axes.transData.inverted().transform(pixels),
+                                      strict=True)]
         # A limit of steps, not of time: the same records draw the same figure.
-        adjust_text(names, *avoided.T, target_x=marks[:, 0], target_y=marks[:, 1], ax=axes,
-                    iter_lim=500, expand=(1.05, 1.1), force_explode=(0.05, 0.2),
+        adjust_text(names, *_occupied(axes, points).T, target_x=marks[:, 0], target_y=marks[:, 1],
+                    ax=axes, iter_lim=200, expand=(1.05, 1.15), force_explode=(0.05, 0.2),
+                    force_text=(0.2, 0.4),
+                    prevent_crossings=False,  # it swaps the places of names of unequal length
                     arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "alpha": 0.6})
     return figure
 
 
-def _outline(axes: Axes, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The corners of all marks, as data [N, 2]."""
-    size = BESIDE / 2 * axes.figure.dpi / 72
-    corners = size * np.array([(0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)])
-    outline: NDArray[np.float64] = axes.transData.inverted().transform(
-        (pixels[:, None] + corners).reshape(-1, 2))
-    return outline
-
-
-def _intervals(point: Any) -> NDArray[np.float64]:
-    """Places along both intervals of a point, [18, 2]."""
-    along_x, along_y = (np.linspace(low, high, 9) for low, high in (
-        (point.x_low, point.x_high), (point.y_low, point.y_high)))
-    return np.concatenate([np.column_stack([along_x, np.full(9, point.y_mean)]),
-                           np.column_stack([np.full(9, point.x_mean), along_y])])
+def _occupied(axes: Axes, points: pd.DataFrame) -> NDArray[np.float64]:
+    """Places, as data [N, 2], of marks and along intervals, none closer to each other than the
+    cells of a grid are: many methods can share a place."""
+    places = [places for point in points.itertuples() for places in (
+        [(point.x_mean, point.y_mean)],
+        [(x, point.y_mean) for x in np.linspace(point.x_low, point.x_high, 7)],
+        [(point.x_mean, y) for y in np.linspace(point.y_low, point.y_high, 7)])]
+    cell = BESIDE / 2 * axes.figure.dpi / 72
+    pixels = axes.transData.transform(np.concatenate(places))
+    marks = axes.transData.transform(points[["x_mean", "y_mean"]].to_numpy())
+    corners = cell * np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
+    cells = np.concatenate([pixels, (marks[:, None] + corners).reshape(-1, 2)]) / cell
+    occupied: NDArray[np.float64] = axes.transData.inverted().transform(
+        np.unique(cells.round(), axis=0) * cell)
+    return occupied
 
 
 def _scale_bytes(axes: Axes, points: pd.DataFrame) -> None:
