@@ -1,4 +1,4 @@
-"""Figures laid out by matplotlib under a title and a sentence, and files that repeat byte by byte."""
+"""Figures laid out by matplotlib under a heading, and files that repeat byte by byte."""
 
 from __future__ import annotations
 
@@ -59,9 +59,13 @@ def text_width(text: str, size: float = TEXT_SIZE) -> float:
 
 
 def wrapped(text: str, width: float, size: float = TEXT_SIZE) -> str:
-    """`text` in lines of about `width` inches, of eight letters at least."""
-    letters = len(text) * width / max(text_width(text, size), 0.01)
-    return textwrap.fill(text, max(8, int(0.95 * letters)))
+    """`text` in lines of at most `width` inches, or of eight letters."""
+    letters = max(8, int(len(text) * width / max(text_width(text, size), 0.01)))
+    lines = textwrap.wrap(text, letters)
+    while letters > 8 and any(text_width(line, size) > width for line in lines):
+        letters -= 1
+        lines = textwrap.wrap(text, letters)
+    return "\n".join(lines)
 
 
 def file_name(title: str, used: Container[str]) -> str:

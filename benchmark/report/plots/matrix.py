@@ -58,7 +58,8 @@ def matrix(data: FigureData) -> Figure:
                         columns * wide + max(map(text_width, names)) + 0.2, high)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for index, (axes, label) in enumerate(zip(panels, methods, strict=False)):
-        axes.set_title(wrapped(data.name(data.grid.method(label)), wide, PANEL_TITLE_SIZE))
+        axes.set_title(wrapped(data.name(data.grid.method(label)), wide - 0.2,
+                               PANEL_TITLE_SIZE))
         _draw_cells(axes, cells[cells["label"] == label], len(tasks), scale)
         axes.set_xticks(np.arange(len(tasks)) + 0.5, range(1, len(tasks) + 1))
         axes.set_yticks(np.arange(len(tasks)) + 0.5, names)

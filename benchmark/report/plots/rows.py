@@ -110,7 +110,8 @@ def separate(data: FigureData) -> Figure:
                         down * (len(names) * ROW + 0.5) + 0.2)
     panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     for index, (axes, label) in enumerate(zip(panels, shown, strict=False)):
-        axes.set_title(wrapped(data.name(data.grid.method(label)), PANEL, PANEL_TITLE_SIZE))
+        axes.set_title(wrapped(data.name(data.grid.method(label)), PANEL - 0.2,
+                               PANEL_TITLE_SIZE))
         named_rows(axes, names)
         axes.axvline(0, color=GREY, linestyle=(0, (4, 3)), linewidth=0.9)
         for gain in gains[gains["label"] == label].itertuples():

@@ -147,7 +147,7 @@ def _with_names(figure: Figure, data: FigureData, panels: Mapping[Axes, pd.DataF
     lay_out(figure)
     for axes, points in panels.items():
         marks = points[["x_mean", "y_mean"]].to_numpy()
-        pixels = axes.transData.transform(marks) + (BESIDE * figure.dpi / 72, 0)
+        pixels = axes.transData.transform(marks) + np.array([BESIDE * figure.dpi / 72, 0])
         names = [axes.text(*at, data.name(data.grid.method(label)), va="center",
                            color=data.looks[label].colour)
                  for label, at in zip(points.index, axes.transData.inverted().transform(pixels),
