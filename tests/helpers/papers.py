@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.engine.plan import make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.record import Record
 from benchmark.report.papers.build import Pair, PaperTable
 from benchmark.report.runs.collection import RunCollection, StoredRun
@@ -21,7 +22,8 @@ def run_as_planned(maker: Maker, method: str, sequence: str = "nyuv2_s1", seed: 
                    recipe: str = "paper_resnet18", settings: Sequence[str] = (),
                    method_settings: Sequence[str] = ()) -> StoredRun:
     """The record that `lhlbench run` with these options would leave, with made-up numbers."""
-    config = make_plan(method, sequence, seed, settings, method_settings, recipe).config.canonical()
+    request = RunRequest(method, sequence, seed, tuple(settings), tuple(method_settings), recipe)
+    config = make_plan(request).config.canonical()
     made = maker.run(method, seed, sequence, method_config=config["method_config"])
     text = made.record.model_dump_json(by_alias=True).replace('"normals"', '"normal"')
     record = Record.model_validate(json.loads(text) | {"config": config})

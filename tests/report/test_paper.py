@@ -15,6 +15,7 @@ import yaml
 from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.engine.plan import make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 from benchmark.record import Record
 from benchmark.report.papers.build import paper_tables
@@ -248,7 +249,7 @@ def test_running_the_commands_fills_the_embedded_tables(maker):
 
 
 def test_tuned_runs_stand_in_tables_of_their_own(maker, capsys):
-    plan = make_plan("had", "rooms_s1", recipe="rooms", tuned=True)
+    plan = make_plan(RunRequest("had", "rooms_s1", recipe="rooms", tuned=True))
     made = maker.run("had", 0, "rooms_s1", method_config=plan.config.method_config)
     record = made.record.model_copy(update={"config": plan.config.canonical()})
     runs = RunCollection((StoredRun(record, made.folder),))
