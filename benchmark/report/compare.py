@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from benchmark.errors import RequestError, unknown
-from benchmark.report.runs.collection import Collection
-from benchmark.report.runs.grid import Grid, RunKey, grids_of
-from benchmark.report.runs.lines import MethodRuns
-from benchmark.scores import Score
+from benchmark.report.runs.collection import RunCollection
+from benchmark.report.runs.grid import Grid, MethodRuns, RunKey, grids_of
+from benchmark.report.runs.scoring import GridScores
 from benchmark.statistics import (
     ALPHA,
     Interval,
@@ -29,6 +28,9 @@ from benchmark.statistics import (
 from benchmark.tasks.convention import Convention
 from benchmark.tasks.metric_values import metric_title
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Verdict = Literal["better", "worse", "undecided", "equal", "not comparable"]
 
 
@@ -41,19 +43,23 @@ class Measure:
     baseline: str = "finetune"
     convention: str = "pixel"
 
-    def values(self, grid: Grid, line: MethodRuns[RunKey]) -> dict[RunKey, Score]:
-        """One value per run of `line`, better when higher: a metric such as an error is negated.
+    def values(self, grid: Grid) -> dict[str, pd.DataFrame]:
+        """By label, `value` and `reason` of every run, indexed by sequence and seed; better when
+        higher: a metric such as an error is negated.
 
-        Raises `RequestError` for a metric that `grid` lacks, and for a baseline without runs.
+        Raises `RequestError` for a metric that `grid` lacks, for a baseline without runs, and for
+        runs that cannot be scored under the convention.
         """
+        sign = 1 if self.metric == "delta" or self._described(grid)[2] else -1
         if self.metric == "delta":
-            return grid.deltas(line, self.baseline, self.convention)
-        task, metric, higher_is_better = self._described(grid)[:3]
-        finals = {at: matrix.final(task, metric)
-                  for at, matrix in grid.matrices(line, self.convention).items()}
-        return {at: Score(None, f"{self.metric} was not measured") if value is None
-                else Score(value if higher_is_better else -value)
-                for at, value in finals.items()}
+            grid.baseline(self.baseline)
+        scores = GridScores(grid, self.convention, self.baseline)
+        for error in scores.errors.values():
+            raise error
+        frame = scores.frame([self.metric])
+        frame["value"] *= sign
+        return {str(label): part.set_index(["sequence", "seed"])[["value", "reason"]]
+                for label, part in frame.groupby("label")}
 
     def name(self, grid: Grid) -> str:
         """As a reader calls it: `Δ vs finetune`, `depth abs error`."""
@@ -67,8 +73,8 @@ class Measure:
         unit = "%" if self.metric == "delta" else self._described(grid)[3]
         return "points" if unit == "%" else unit
 
-    def needs(self, grid: Grid) -> list[MethodRuns[RunKey]]:
-        """Lines without which there is no value."""
+    def needs(self, grid: Grid) -> list[MethodRuns]:
+        """Methods without whose runs there is no value."""
         return [grid.baseline(self.baseline)] if self.metric == "delta" else []
 
     def _described(self, grid: Grid) -> tuple[str, str, bool, str]:
@@ -82,11 +88,11 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingRun:
     """A run without which a pair is not complete, and the command that makes it."""
 
     label: str
-    at: RunKey
+    key: RunKey
     command: str
     reason: str = ""
 
@@ -108,7 +114,7 @@ class Comparison:
     """Value of `method` minus value of `other` at the same (order, seed)."""
     undefined: dict[RunKey, str]
     """Why a pair of runs has no difference."""
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingRun, ...]
     p: float | None = None
     """Of the signed-rank test, after Holm over `tests` comparisons; None without a pair."""
     tests: int = 1
@@ -158,7 +164,7 @@ class Comparison:
         return "undecided"
 
 
-def compare(collection: Collection, methods: Sequence[str], others: Sequence[str],
+def compare(collection: RunCollection, methods: Sequence[str], others: Sequence[str],
             sequences: Sequence[str] | None = None,
             measure: Measure | None = None) -> tuple[list[Comparison], list[str]]:
     """Each of `methods` against each of `others`, grid by grid, and notes on what is left out.
@@ -173,7 +179,7 @@ def compare(collection: Collection, methods: Sequence[str], others: Sequence[str
     for pattern in (*methods, *others):
         if not any(_named(grid, [pattern]) for grid in grids):
             raise unknown("method with runs", pattern,
-                          [line.label for grid in grids for line in grid.lines])
+                          [method.label for grid in grids for method in grid.methods])
     found: list[Comparison] = []
     notes: list[str] = []
     for grid in grids:
@@ -189,61 +195,60 @@ def compare(collection: Collection, methods: Sequence[str], others: Sequence[str
     return _adjusted(found), notes
 
 
-def split(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     """Names between commas; a comma inside brackets belongs to a label's settings."""
     return [name.strip() for name in re.split(r",(?![^(]*\))", text) if name.strip()]
 
 
-def _named(grid: Grid, names: Sequence[str]) -> list[MethodRuns[RunKey]]:
-    """The lines that one of `names` means: a label as it stands, else a glob of labels."""
-    labels = [line.label for line in grid.lines]
-    return [line for line in grid.lines if any(
-        line.label == name or (name not in labels and fnmatchcase(line.label, name))
+def _named(grid: Grid, names: Sequence[str]) -> list[MethodRuns]:
+    """The methods that one of `names` means: a label as it stands, else a glob of labels."""
+    labels = [method.label for method in grid.methods]
+    return [method for method in grid.methods if any(
+        method.label == name or (name not in labels and fnmatchcase(method.label, name))
         for name in names)]
 
 
 def _compared(grid: Grid, methods: Sequence[str], others: Sequence[str],
               measure: Measure) -> Iterator[Comparison]:
-    pairs: dict[frozenset[str], tuple[MethodRuns[RunKey], MethodRuns[RunKey]]] = {}
+    pairs: dict[frozenset[str], tuple[MethodRuns, MethodRuns]] = {}
     for other in _named(grid, others):
-        for line in _named(grid, methods):
-            if line is not other:
-                pairs.setdefault(frozenset((line.label, other.label)), (line, other))
-    lines = {line.label: line for pair in pairs.values() for line in pair}
-    values = {label: measure.values(grid, line) for label, line in lines.items()}
-    for line, other in pairs.values():
-        yield _comparison(grid, line, other, values, measure)
+        for method in _named(grid, methods):
+            if method is not other:  # each pair only one way round
+                pairs.setdefault(frozenset((method.label, other.label)), (method, other))
+    if pairs:
+        values = measure.values(grid)
+        for method, other in pairs.values():
+            yield _comparison(grid, method, other, values, measure)
 
 
-def _comparison(grid: Grid, line: MethodRuns[RunKey], other: MethodRuns[RunKey],
-                values: Mapping[str, Mapping[RunKey, Score]], measure: Measure) -> Comparison:
+def _comparison(grid: Grid, method: MethodRuns, other: MethodRuns,
+                values: dict[str, pd.DataFrame], measure: Measure) -> Comparison:
     differences: dict[RunKey, float] = {}
     undefined: dict[RunKey, str] = {}
-    ours, theirs = values[line.label], values[other.label]
-    for at in ours:
-        if at not in theirs:
-            continue
-        high, low = ours[at], theirs[at]
-        if high.value is None or low.value is None:
-            undefined[at] = high.reason or low.reason
-        else:
-            differences[at] = high.value - low.value
-    return Comparison(grid.title, line.label, other.label, measure.name(grid), measure.unit(grid),
-                      differences, undefined,
-                      tuple(_missing(grid, line, other, measure.needs(grid))))
+    if method.label in values and other.label in values:
+        pairs = values[method.label].merge(values[other.label], left_index=True, right_index=True,
+                                           suffixes=("", "_other"))
+        gains = pairs["value"] - pairs["value_other"]
+        missing = gains.isna()
+        differences = dict(zip(pairs.index[~missing], gains[~missing].tolist(), strict=True))
+        reasons = pairs["reason"].where(pairs["reason"] != "", pairs["reason_other"])
+        undefined = dict(zip(pairs.index[missing], reasons[missing].tolist(), strict=True))
+    return Comparison(grid.title, method.label, other.label, measure.name(grid),
+                      measure.unit(grid), differences, undefined,
+                      tuple(_missing(grid, method, other, measure.needs(grid))))
 
 
-def _missing(grid: Grid, line: MethodRuns[RunKey], other: MethodRuns[RunKey],
-             needed: Sequence[MethodRuns[RunKey]]) -> Iterator[Missing]:
-    """Runs that pairs lack at every (order, seed) at which either of the two was started."""
-    started = {*line.runs, *line.failed, *other.runs, *other.failed}
-    lines = {each.label: each for each in (line, other, *needed)}
-    for at in grid.cells:
-        for label, each in lines.items():
-            if at in started and at not in each.runs:
-                failed = each.failed.get(at)
-                yield Missing(label, at, grid.command(each.method, at, each),
-                              f"failed: {failed.record.reason}" if failed else "")
+def _missing(grid: Grid, method: MethodRuns, other: MethodRuns,
+             needed: Sequence[MethodRuns]) -> Iterator[MissingRun]:
+    """Runs that pairs lack at every (sequence, seed) at which either of the two was started."""
+    started = {*method.all_runs, *other.all_runs}
+    methods = {each.label: each for each in (method, other, *needed)}
+    for key in grid.keys:
+        for label, each in methods.items():
+            if key in started and key not in each.runs:
+                failed = each.failed.get(key)
+                yield MissingRun(label, key, grid.command(each.name, key, each),
+                                 f"failed: {failed.record.reason}" if failed else "")
 
 
 def _adjusted(found: Sequence[Comparison]) -> list[Comparison]:

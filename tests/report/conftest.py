@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmark.record import Record
-from benchmark.report.runs.collection import Collection, StoredRun
+from benchmark.report.runs.collection import RunCollection, StoredRun
 from benchmark.tasks import Task
 from benchmark.tasks.metric_values import metrics_of
 
@@ -75,8 +75,8 @@ class Maker:
         self.made.append(found)
         return found
 
-    def collection(self) -> Collection:
-        return Collection(
+    def collection(self) -> RunCollection:
+        return RunCollection(
             tuple(each for each in self.made if each.record.status == "complete"),
             tuple(each for each in self.made if each.record.status == "failed"))
 

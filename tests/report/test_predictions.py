@@ -15,11 +15,10 @@ from benchmark.report.plots import draw
 from benchmark.report.plots.drawing import NotDrawn
 from benchmark.report.plots.imbalance import Shares, shares
 from benchmark.report.plots.imbalance import figure as imbalance
-from benchmark.report.plots.keys import Patches, key_of
 from benchmark.report.plots.predictions import over_phases, side_by_side
 from benchmark.report.plots.previewed import MOST, previewed
 from benchmark.tasks import Task
-from benchmark.tasks.appearance import GREY, palette
+from benchmark.tasks.appearance import GREY, ClassLegend, colour_key, palette
 from tests.helpers.previews import SHAPE, TASKS, arrays, left, shown
 
 # Which runs ------------------------------------------------------------------------------------
@@ -140,11 +139,11 @@ def test_the_key_names_the_classes_that_occur_and_no_others(labels, named):
     task = TASKS[0] if named else Task(name="semantic", kind="segmentation", channels=5)
     truth = np.array([[[*labels[::2], 255]]], np.uint8)
     guess = np.array([[labels[1::2]]], np.uint8)
-    key = key_of(task, truth, guess)
-    assert isinstance(key, Patches)
+    key = colour_key(task, truth, guess)
+    assert isinstance(key, ClassLegend)
     wanted = sorted(set(labels))
-    assert key.legend.names == tuple("abcde"[k] if named else str(k) for k in wanted)
-    assert key.legend.colours == tuple(tuple(palette(5)[k].tolist()) for k in wanted)
+    assert key.names == tuple("abcde"[k] if named else str(k) for k in wanted)
+    assert key.colours == tuple(tuple(palette(5)[k].tolist()) for k in wanted)
 
 
 @given(st.integers(2, 54))

@@ -15,6 +15,7 @@ import torch
 
 from benchmark.cli.app import invoke
 from benchmark.engine.plan import make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 from benchmark.plug_ins import TASK_KINDS
 from benchmark.report.plots import PLOTS
@@ -116,7 +117,7 @@ def test_the_code_of_a_kind_is_part_of_the_run_id_where_its_tasks_are_learnt(
     family.write_text(family.read_text().replace("kind: flow", "kind: drift"))
 
     def planned() -> tuple[str, dict[str, object]]:
-        plan = make_plan("finetune", str(family))
+        plan = make_plan(RunRequest("finetune", str(family)))
         return plan.run_id("0" * 16), plan.config.canonical()
 
     before, config = planned()
@@ -132,8 +133,8 @@ def test_the_code_of_a_kind_is_part_of_the_run_id_where_its_tasks_are_learnt(
 
 def test_other_sequences_do_not_mention_kinds(tmp_path: Path) -> None:
     family = make_moving(tmp_path, order=("parts", "depth"))
-    assert "task_kinds" not in make_plan("finetune", str(family)).config.canonical()
-    assert "task_kinds" not in make_plan("finetune", "rooms_s1").config.canonical()
+    assert "task_kinds" not in make_plan(RunRequest("finetune", str(family))).config.canonical()
+    assert "task_kinds" not in make_plan(RunRequest("finetune", "rooms_s1")).config.canonical()
 
 
 # What is wrong
@@ -210,7 +211,7 @@ def test_two_kinds_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.M
 def test_a_family_that_names_a_missing_kind(tmp_path: Path) -> None:
     family = make_moving(tmp_path, tmp_path / "nowhere")
     with pytest.raises(RequestError, match=r"moving\.yaml, task_kinds: .*nowhere does not exist"):
-        make_plan("finetune", str(family))
+        make_plan(RunRequest("finetune", str(family)))
 
 
 def test_wrong_descriptions_of_an_outside_kind(tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def test_wrong_descriptions_of_an_outside_kind(tmp_path: Path) -> None:
         family.write_text(text[:text.index("flow:")]
                           + text[text.index("flow:"):].replace(wrong, message, 1))
         with pytest.raises(RequestError, match=r"unknown task kind 'flwo'. Did you mean flow|npy"):
-            make_plan("finetune", str(family))
+            make_plan(RunRequest("finetune", str(family)))
 
 
 def test_geometry_is_the_kind_s() -> None:

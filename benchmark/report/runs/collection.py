@@ -1,14 +1,22 @@
-"""Finding the records that runs left, here and published."""
+"""The records that runs left: finding them, refusing files no run leaves, choosing among them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import glob
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from benchmark.errors import RequestError
-from benchmark.record import RECORD_FILE, Record, load
+from benchmark.errors import RequestError, unknown
+from benchmark.record import RECORD_FILE, STATISTICS_FILE, Record, load
 from benchmark.report.runs.settings import conditions, flatten
+
+LARGEST_RECORD = 1 << 24
+"""Bytes of a `record.json`; those of ten tasks have some ten thousand."""
+LARGEST_STATISTICS = 1 << 32
+"""Bytes of all arrays of a `statistics.npz`, uncompressed."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,7 @@ class StoredRun:
 
 
 @dataclass(frozen=True)
-class Collection:
+class RunCollection:
     """The records below one or two folders, one per run id, sorted by run id."""
 
     complete: tuple[StoredRun, ...]
@@ -29,8 +37,49 @@ class Collection:
     warnings: tuple[str, ...] = ()
     """One line per record that could not be used, naming its file."""
 
+    @property
+    def runs(self) -> tuple[StoredRun, ...]:
+        """All of them, the complete ones first."""
+        return self.complete + self.failed
 
-def collect(runs: Path, published: Path | None = None) -> Collection:
+    @property
+    def methods(self) -> set[str]:
+        """The names of all methods that were run."""
+        return {run.record.method.name for run in self.runs}
+
+    def filtered(self, keep: Callable[[StoredRun], bool]) -> RunCollection:
+        """The runs that `keep` accepts."""
+        return replace(self, complete=tuple(filter(keep, self.complete)),
+                       failed=tuple(filter(keep, self.failed)))
+
+    def with_settings(self, where: Sequence[str]) -> RunCollection:
+        """The runs that have every setting of `where`, `KEY=VALUE` such as `recipe.lr=0.02`.
+
+        Keys are those of `config.yaml`. Raises `RequestError` for a key that no run has, and when
+        no finished run has all the settings.
+        """
+        flat = {run.record.run_id: flatten(run.record.config) for run in self.runs}
+        wanted = conditions(where, flat.values())
+        found = self.filtered(lambda run: all(flat[run.record.run_id].get(name) == value
+                                              for name, value in wanted.items()))
+        if not found.complete:
+            raise RequestError(f"--where {' --where '.join(where)}: no finished run has this")
+        return found
+
+    def of_sequences(self, patterns: Sequence[str] | None) -> RunCollection:
+        """The runs of sequences that match one of `patterns`, names or globs; all when None.
+
+        Raises `RequestError` for a pattern that no run matches.
+        """
+        names = sorted({run.record.sequence for run in self.runs})
+        for pattern in patterns or ():
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise unknown("sequence with runs", pattern, names)
+        return self.filtered(lambda run: not patterns or any(
+            fnmatchcase(run.record.sequence, pattern) for pattern in patterns))
+
+
+def collect(runs: Path, published: Path | None = None) -> RunCollection:
     """Every record below `runs` and `published`; of one run id, the one below `runs`.
 
     Folders that do not exist hold no records. A damaged record is a warning, not an error: one
@@ -52,25 +101,51 @@ def collect(runs: Path, published: Path | None = None) -> Collection:
                 warnings.append(f"left out: {file}: {kept.folder} already holds run "
                                 f"{found.record.run_id}")
     ordered = [by_id[run_id] for run_id in sorted(by_id)]
-    return Collection(tuple(each for each in ordered if each.record.status == "complete"),
-                      tuple(each for each in ordered if each.record.status == "failed"),
-                      tuple(warnings))
+    return RunCollection(tuple(run for run in ordered if run.record.status == "complete"),
+                         tuple(run for run in ordered if run.record.status == "failed"),
+                         tuple(warnings))
 
 
-def only(collection: Collection, where: Sequence[str]) -> Collection:
-    """The runs that have every setting of `where`, `KEY=VALUE` such as `recipe.lr=0.02`.
+def record_folders(names: Iterable[Path]) -> list[Path]:
+    """The folders of all records at or below the files, folders and globs in `names`, each once.
 
-    Keys are those of `config.yaml`. Raises `RequestError` for a key that no run has, and when no
-    finished run has all the settings.
+    Raises `RequestError` for a name at which there is no record.
     """
-    everything = [*collection.complete, *collection.failed]
-    flat = {found.record.run_id: flatten(found.record.config) for found in everything}
-    wanted = conditions(where, flat.values())
-    complete, failed = (
-        tuple(found for found in part
-              if all(flat[found.record.run_id].get(name) == value
-                     for name, value in wanted.items()))
-        for part in (collection.complete, collection.failed))
-    if not complete:
-        raise RequestError(f"--where {' --where '.join(where)}: no finished run has this")
-    return Collection(complete, failed, collection.warnings)
+    found: dict[Path, None] = {}
+    for name in names:
+        places = [name] if name.exists() else [Path(each) for each in sorted(
+            glob.glob(str(name), recursive=True))]
+        files = [file for place in places for file in _records_at(place)]
+        if not files:
+            raise RequestError(f"{name}: there is no {RECORD_FILE} in it" if places
+                               else f"{name} does not exist")
+        found |= dict.fromkeys(file.parent for file in files)
+    return list(found)
+
+
+def _records_at(place: Path) -> list[Path]:
+    if place.is_dir():
+        return sorted(place.rglob(RECORD_FILE))
+    return [place] if place.name == RECORD_FILE else []
+
+
+def require_plain(folder: Path) -> None:
+    """Refuse links out of a run's folder, and files no run would leave. Raises `RequestError`."""
+    for name in (RECORD_FILE, STATISTICS_FILE):
+        file = folder / name
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise RequestError(f"{file} is a link out of its folder; copy the file")
+    record, statistics = folder / RECORD_FILE, folder / STATISTICS_FILE
+    if record.is_file() and record.stat().st_size > LARGEST_RECORD:
+        raise RequestError(f"{record} is larger than {LARGEST_RECORD} bytes: not a record")
+    if statistics.is_file():
+        try:
+            with zipfile.ZipFile(statistics) as archive:
+                members = archive.infolist()
+        except (OSError, zipfile.BadZipFile) as error:
+            raise RequestError(f"{statistics}: not readable statistics: {error}") from None
+        if sum(member.file_size for member in members) > LARGEST_STATISTICS:
+            raise RequestError(f"{statistics} unpacks to more than {LARGEST_STATISTICS} bytes")
+        names = [member.filename for member in members]
+        if len(set(names)) != len(names):
+            raise RequestError(f"{statistics}: {max(names, key=names.count)} is in it twice")

@@ -1,133 +1,153 @@
-"""Runs of one family: methods under one recipe, in several orders of the same tasks and seeds.
+"""Which runs may be compared: methods under one recipe on the same data, orders and seeds.
 
-Statistics over orders and seeds, ranks and methods x sequences tables start here. A run is named
-by its `RunKey`, (sequence, seed); two methods are compared at the same `RunKey`s only.
+A run is named by its `RunKey`, (sequence, seed); two methods are compared at the same keys only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from benchmark.config.overrides import setting_text
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, unknown
+from benchmark.files import digest
 from benchmark.record import Record
-from benchmark.report.runs.collection import Collection
-from benchmark.report.runs.groups import matching
-from benchmark.report.runs.lines import MethodRuns, command, common, lines_of, told_apart
-from benchmark.report.runs.rescore import matrix_of
-from benchmark.report.runs.settings import written
-from benchmark.scores import Matrix, Score, delta
+from benchmark.report.runs.collection import RunCollection, StoredRun
+from benchmark.report.runs.settings import contrast, fingerprint, flatten, settings_text
 
 RunKey = tuple[str, int]
 """Sequence and seed."""
+
 BASELINES = ("finetune", "separate", "joint")
+"""The methods that gains can be measured against; the first unless another is chosen."""
+
+OF_THE_RUN = ("method", "method_config", "plug_in", "seed")
+"""Keys of a run's configuration that may differ among runs that are compared."""
 OF_THE_ORDER = ("sequence", "tasks")
-"""Keys of a run's configuration that differ between the orders of a family."""
+"""Keys that differ between the orders of a family."""
+DESCRIPTIONS = ("recipe.about",)
+"""Settings that describe something and change nothing."""
+NOT_SETTINGS = ("dataset fingerprint", "protocol", "metrics", "file")
+"""Reasons to keep runs apart that no setting on a command line can change."""
+
+
+@dataclass(frozen=True)
+class MethodRuns:
+    """The runs of one method under one configuration."""
+
+    name: str
+    settings: dict[str, Any]
+    """Method settings that differ from the method's usual ones among the runs compared."""
+    bound: bool
+    runs: dict[RunKey, StoredRun]
+    failed: dict[RunKey, StoredRun]
+
+    @property
+    def label(self) -> str:
+        """`had`, or `had (weight=6)`."""
+        return f"{self.name} ({settings_text(self.settings)})" if self.settings else self.name
+
+    @property
+    def all_runs(self) -> dict[RunKey, StoredRun]:
+        """Finished and failed ones."""
+        return self.runs | self.failed
+
+    @property
+    def record(self) -> Record:
+        """Any of its records."""
+        return next(iter(self.all_runs.values())).record
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Runs of one family that may be compared."""
+    """Runs that may be compared: of one family in several orders, or of one sequence."""
 
-    family: str
+    name: str
+    """The family, or the sequence where only one is looked at."""
     variant: dict[str, Any]
-    """What sets the grid apart from the other grids of its family."""
-    lines: tuple[MethodRuns[RunKey], ...]
+    """What sets the grid apart from the others of its name."""
+    methods: tuple[MethodRuns, ...]
     """Lifelong methods first, then bounds, each by name."""
 
     @property
     def title(self) -> str:
-        return f"{self.family} ({written(self.variant)})" if self.variant else self.family
+        return f"{self.name} ({settings_text(self.variant)})" if self.variant else self.name
 
     @property
     def record(self) -> Record:
         """Any record: what it says of data set and metrics holds for all of them."""
-        return self.lines[0].record
+        return self.methods[0].record
 
     @cached_property
-    def cells(self) -> list[RunKey]:
+    def keys(self) -> list[RunKey]:
         """Every (sequence, seed) at which some method was run, failed runs too."""
-        return sorted({at for line in self.lines for at in (*line.runs, *line.failed)},
-                      key=lambda at: (order_number(at[0]), at))
-
-    @cached_property
-    def _derived(self) -> dict[tuple[str, str], dict[RunKey, Matrix]]:
-        """Matrices by label and convention: a baseline's are asked for with every other line."""
-        return {}
+        return sorted({key for method in self.methods for key in method.all_runs},
+                      key=lambda key: (order_number(key[0]), key))
 
     @property
     def sequences(self) -> list[str]:
-        return list(dict.fromkeys(sequence for sequence, _ in self.cells))
+        return list(dict.fromkeys(sequence for sequence, _ in self.keys))
 
     @property
     def seeds(self) -> list[int]:
-        return sorted({seed for _, seed in self.cells})
+        return sorted({seed for _, seed in self.keys})
 
-    def line(self, label: str) -> MethodRuns[RunKey]:
-        """The line of a label such as `had` or `had (weight=6)`.
+    @property
+    def lifelong(self) -> list[MethodRuns]:
+        """Its methods without the bounds."""
+        return [method for method in self.methods if not method.bound]
+
+    def method(self, label: str) -> MethodRuns:
+        """The runs under a label such as `had` or `had (weight=6)`.
 
         Raises `RequestError` naming the nearest labels.
         """
-        for line in self.lines:
-            if line.label == label:
-                return line
-        raise unknown("method with runs", label, [line.label for line in self.lines])
+        for method in self.methods:
+            if method.label == label:
+                return method
+        raise unknown("method with runs", label, [method.label for method in self.methods])
 
-    def baseline(self, name: str) -> MethodRuns[RunKey]:
-        """The line of a baseline with the fewest settings of its own.
+    def find_baseline(self, name: str) -> MethodRuns | None:
+        """The runs of a baseline with the fewest settings of its own; None without any."""
+        found = [method for method in self.methods if method.name == name]
+        return min(found, key=lambda method: len(method.settings), default=None)
 
-        Raises `RequestError` when there is no run of it.
-        """
+    def baseline(self, name: str) -> MethodRuns:
+        """As `find_baseline`. Raises `RequestError` when there is no run of it."""
         if name not in BASELINES:
             raise unknown("baseline", name, BASELINES)
-        lines = [line for line in self.lines if line.method == name]
-        if not lines:
+        if (found := self.find_baseline(name)) is None:
             raise RequestError(f"{self.title}: no run of the baseline {name}; make one with "
-                               f"{self.command(name, self.cells[0])}")
-        return min(lines, key=lambda line: len(line.settings))
+                               f"{self.command(name, self.keys[0])}")
+        return found
 
-    def missing(self, line: MethodRuns[RunKey]) -> list[RunKey]:
-        """Where other methods were run and `line` was not, or failed."""
-        return [at for at in self.cells if at not in line.runs]
+    def missing(self, method: MethodRuns) -> list[RunKey]:
+        """Where other methods were run and `method` was not, or failed."""
+        return [key for key in self.keys if key not in method.runs]
 
-    def command(self, method: str, at: RunKey, line: MethodRuns[RunKey] | None = None) -> str:
-        """The command of a run of this grid: of `line`, or of a method that has no line yet."""
-        record = line.record if line else self.record
-        return command(record, method, *at, self.variant, line)
-
-    def matrices(self, line: MethodRuns[RunKey], convention: str = "pixel") -> dict[RunKey, Matrix]:
-        """R of every run of `line`, in the order of `cells`.
-
-        Raises `RequestError` when statistics are missing that the convention needs.
-        """
-        key = line.label, convention
-        if key not in self._derived:
-            self._derived[key] = {at: matrix_of(line.runs[at], convention)
-                                  for at in self.cells if at in line.runs}
-        return self._derived[key]
-
-    def deltas(self, line: MethodRuns[RunKey], baseline: str = "finetune",
-               convention: str = "pixel") -> dict[RunKey, Score]:
-        """Delta^T_b of every run of `line` at whose (sequence, seed) the baseline was run too."""
-        reference = self.matrices(self.baseline(baseline), convention)
-        return {at: delta(matrix, reference[at])
-                for at, matrix in self.matrices(line, convention).items() if at in reference}
+    def command(self, name: str, key: RunKey, method: MethodRuns | None = None) -> str:
+        """The command of a run of this grid: of `method`, or of one called `name` without runs."""
+        made = RunRequest.of_record(method.record if method else self.record)
+        own = method.settings if method else {}
+        given = made.method if method and made.method.endswith(".py") else name
+        return RunRequest(given, made.in_order(key[0]).sequence, key[1],
+                          _overrides(self.variant), _overrides(own)).command()
 
 
-def grids_of(collection: Collection, sequences: Sequence[str] | None = None) -> list[Grid]:
-    """The grids of `collection`, by family; `sequences` are names or globs to keep.
+def grids_of(collection: RunCollection, sequences: Sequence[str] | None = None) -> list[Grid]:
+    """The grids of `collection` by family; `sequences` are names or globs to keep.
 
     Raises `RequestError` for a pattern that no run matches.
     """
-    found = matching(collection, sequences)
-    families = sorted({family_of(each.record) for each in found})
-    return [Grid(family, variant, lines_of(members, lambda record: (record.sequence, record.seed)))
-            for family in families
-            for variant, members in told_apart(
-                [each for each in found if family_of(each.record) == family],
-                lambda record: common(record, OF_THE_ORDER))]
+    return _grids(collection.of_sequences(sequences).runs, family_of, OF_THE_ORDER)
+
+
+def sequence_grids(collection: RunCollection, sequences: Sequence[str] | None = None) -> list[Grid]:
+    """The grids of `collection` by sequence, s10 after s9; as `grids_of` otherwise."""
+    return _grids(collection.of_sequences(sequences).runs, lambda record: record.sequence, ())
 
 
 def family_of(record: Record) -> str:
@@ -139,3 +159,73 @@ def order_number(sequence: str) -> int:
     """2 of `rooms_s2`, so that s10 follows s9."""
     number = sequence.rpartition("_s")[2]
     return int(number) if number.isdecimal() else 0
+
+
+def _grids(runs: Sequence[StoredRun], name_of: Callable[[Record], str],
+           differing: Sequence[str]) -> list[Grid]:
+    by_name: dict[str, list[StoredRun]] = {}
+    for run in sorted(runs, key=lambda run: (family_of(run.record),
+                                             order_number(run.record.sequence))):
+        by_name.setdefault(name_of(run.record), []).append(run)
+    return [Grid(name, variant, _methods(members)) for name, found in by_name.items()
+            for variant, members in _variants(found, lambda record: _shared(record, differing))]
+
+
+def _variants(runs: Iterable[StoredRun], settings_of: Callable[[Record], dict[str, Any]],
+              ) -> list[tuple[dict[str, Any], list[StoredRun]]]:
+    """Runs grouped by their settings, the largest group first, each with what sets it apart."""
+    settings: dict[str, dict[str, Any]] = {}
+    members: dict[str, list[StoredRun]] = {}
+    for run in runs:
+        own = settings_of(run.record)
+        key = fingerprint(own)
+        settings[key] = own
+        members.setdefault(key, []).append(run)
+    keys = sorted(members, key=lambda key: (-len(members[key]), key))
+    contrasts = contrast([settings[key] for key in keys], [len(members[key]) for key in keys])
+    return [(variant, members[key]) for key, variant in zip(keys, contrasts, strict=True)]
+
+
+def _shared(record: Record, differing: Sequence[str]) -> dict[str, Any]:
+    """What runs must share to be compared: all that is not the method's, the seed's or one of the
+    `differing` keys of the configuration."""
+    config = {key: value for key, value in record.config.items()
+              if key not in OF_THE_RUN and key not in differing}
+    metrics = sorted([task.name, *(f"{metric.name} {metric.formula}" for metric in task.metrics)]
+                     for task in record.tasks)
+    flat = {name: value for name, value in flatten(config).items() if name not in DESCRIPTIONS}
+    return flat | {"dataset fingerprint": record.dataset.fingerprint[:12],
+                   "protocol": record.protocol, "metrics": digest(metrics)[:8]}
+
+
+def _methods(members: Sequence[StoredRun]) -> tuple[MethodRuns, ...]:
+    methods = []
+    for name in sorted({run.record.method.name for run in members}):
+        own = [run for run in members if run.record.method.name == name]
+        methods += sorted((_method_runs(name, settings, runs)
+                           for settings, runs in _variants(own, _method_settings)),
+                          key=lambda method: method.label)
+    return tuple(sorted(methods, key=lambda method: (method.bound, method.name)))
+
+
+def _method_runs(name: str, settings: dict[str, Any], members: Sequence[StoredRun]) -> MethodRuns:
+    runs: dict[RunKey, StoredRun] = {}
+    failed: dict[RunKey, StoredRun] = {}
+    for run in members:
+        kept = runs if run.record.status == "complete" else failed
+        kept.setdefault((run.record.sequence, run.record.seed), run)
+    return MethodRuns(name, settings, members[0].record.method.kind == "bound", runs,
+                      {key: run for key, run in failed.items() if key not in runs})
+
+
+def _method_settings(record: Record) -> dict[str, Any]:
+    """Settings, and the content of the file where a method came from one."""
+    file = record.config.get("plug_in")
+    config = flatten(record.method.config)
+    return config | {"file": str(file)[:8]} if file else config
+
+
+def _overrides(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Settings as `--set` takes them."""
+    return tuple(f"{name}={setting_text(value)}" for name, value in sorted(settings.items())
+                 if name not in NOT_SETTINGS)

@@ -1,107 +1,37 @@
-"""The columns a table can have: metrics, scores and costs, what each needs and what it means."""
+"""Choosing the columns of a table, and what its caption says of them and of its runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from benchmark.errors import unknown
 from benchmark.record import Record
-from benchmark.report.runs.costs import COLUMNS as COSTS
-from benchmark.report.runs.grid import BASELINES
+from benchmark.report.runs.grid import BASELINES, Grid
+from benchmark.report.runs.scoring import COSTS, ScoreColumn, score_columns
+from benchmark.report.runs.summary import count_text
 from benchmark.report.tables.table import Column
-from benchmark.scores import (
-    Matrix,
-    Score,
-    bwt,
-    delta,
-    forgetting,
-    gap_closed,
-    intransigence,
-    learning_transfer,
-    mean,
-    relative_bwt,
-    relative_forgetting,
-    worst_task,
-)
 from benchmark.tasks.metric_values import metric_title
 
-USUAL = ("metrics", "delta", "forgetting", "bwt", "rank", "carried", "train")
-"""ArrayLoader of a table unless others are asked for; `metrics` stands for primary metrics."""
-SPENT = ("delta", *COSTS)
-"""ArrayLoader of a table of costs."""
+DEFAULT_COLUMNS = ("metrics", "delta", "forgetting", "bwt", "rank", "carried", "train")
+"""Columns of a table unless others are chosen; `metrics` stands for primary metrics."""
+COST_COLUMNS = ("delta", *COSTS)
 RANK = "rank"
 
-Beside = Mapping[str, Matrix]
-"""Baseline -> its matrix at the same sequence and seed."""
+CONVENTIONS = {
+    "pixel": "pixel convention (one sum over all valid pixels)",
+    "image": "image convention (mean over images)",
+}
 
 
-@dataclass(frozen=True)
-class ScoreColumn:
-    """A score that can be a column."""
-
-    title: str
-    unit: str | Callable[[Record], str]
-    higher_is_better: bool
-    about: str
-    """What a caption says of it: one sentence; `about` has that of gains."""
-    needs: tuple[str, ...]
-    """Baselines it is computed from."""
-    of: Callable[[Matrix, Beside], Score]
-
-    def column(self, key: str, record: Record) -> Column:
-        """The column of a table of runs such as `record`."""
-        unit = self.unit if isinstance(self.unit, str) else self.unit(record)
-        return Column(key, self.title, unit, self.higher_is_better)
-
-
-def kinds(baseline: str) -> dict[str, ScoreColumn]:
-    """Every score of one run, by key; `delta` and `worst` refer to `baseline`."""
-    gains = {f"delta_{name}": _gain(name) for name in BASELINES}
-    return {
-        "delta": _gain(baseline), **gains,
-        "worst": ScoreColumn("worst task Δ", "%", True,
-                      f"Worst task: the smallest task term of Δ vs {baseline}.", (baseline,),
-                      lambda own, beside: worst_task(own, beside[baseline])),
-        "gap": ScoreColumn("gap closed", "", True,
-                    "Gap closed: 0 is finetune, 1 is joint of the same sequence and seed; mean "
-                    "over all metrics of a task, then tasks.", ("finetune", "joint"),
-                    lambda own, beside: gap_closed(own, beside["finetune"], beside["joint"])),
-        "forgetting": ScoreColumn("forgetting", "%", False,
-                           "Forgetting: of primary metrics, relative to the best earlier value, "
-                           "mean over earlier tasks.", (),
-                           lambda own, beside: relative_forgetting(own)),
-        "forgetting_abs": ScoreColumn("absolute forgetting", _earlier_unit, False,
-                               "Absolute forgetting: of primary metrics in their unit, mean over "
-                               "earlier tasks.", (), lambda own, beside: forgetting(own)),
-        "bwt": ScoreColumn("BWT", "%", True,
-                    "BWT: of primary metrics, relative to the just learnt value, mean over "
-                    "earlier tasks.", (), lambda own, beside: relative_bwt(own)),
-        "bwt_abs": ScoreColumn("absolute BWT", _earlier_unit, True,
-                        "Absolute BWT: of primary metrics in their unit, mean over earlier "
-                        "tasks.", (), lambda own, beside: bwt(own)),
-        "transfer": ScoreColumn("learning transfer", "%", True,
-                         "Learning transfer: gain of each task, just learnt, over a separate "
-                         "model of the same block, mean over tasks.", ("separate",),
-                         lambda own, beside: mean(
-                             learning_transfer(own, beside["separate"]).values())),
-        "intransigence": ScoreColumn("intransigence, last task", _last_unit, False,
-                              "Intransigence: how far the last task, just learnt, stays behind "
-                              "joint, in the unit of its primary metric; of earlier tasks it is "
-                              "unknown, since joint models of their blocks alone are not "
-                              "trained.", ("joint",), _last_intransigence),
-    }
-
-
-def needs(keys: Iterable[str], baseline: str) -> list[str]:
+def required_baselines(keys: Iterable[str], baseline: str) -> list[str]:
     """The baselines that columns are computed from."""
-    known = kinds(baseline)
+    known = score_columns(baseline)
     needed = {name for key in keys if key in known for name in known[key].needs}
     return [name for name in BASELINES if name in needed]
 
 
-def chosen(names: Sequence[str], record: Record, baseline: str,
-           all_metrics: bool = False) -> list[Column]:
+def choose_columns(names: Sequence[str], record: Record, baseline: str,
+                   all_metrics: bool = False) -> list[Column]:
     """The columns called `names` of a table of runs such as `record`, each once.
 
     A metric of another table's tasks has no column. `metrics` stands for all primary metrics, or
@@ -110,14 +40,12 @@ def chosen(names: Sequence[str], record: Record, baseline: str,
     metrics = {f"{task.name}/{metric.name}": (task, metric)
                for task in record.tasks for metric in task.metrics}
     shown = [key for key, (_, metric) in metrics.items() if all_metrics or metric.primary]
-    known = kinds(baseline)
+    known = score_columns(baseline)
     columns = []
     for key in dict.fromkeys(each for name in names
                              for each in (shown if name == "metrics" else [name])):
         if key in known:
-            columns.append(known[key].column(key, record))
-        elif key in COSTS:
-            columns.append(Column(key, *COSTS[key], None))
+            columns.append(score_column(key, known[key], record))
         elif key == RANK:
             columns.append(Column(RANK, "mean rank", "", False))
         elif key in metrics:
@@ -127,49 +55,98 @@ def chosen(names: Sequence[str], record: Record, baseline: str,
     return columns
 
 
-def about(keys: Iterable[str], baseline: str) -> list[str]:
-    """What the scores among columns mean, one sentence each."""
-    known = kinds(baseline)
-    shown = [known[key] for key in keys if key in known]
-    gains = [kind.needs[0] for kind in shown if not kind.about]
-    told = [kind.about for kind in shown if kind.about]
-    if gains:
-        told.insert(0, f"Δ: mean gain over {' or '.join(dict.fromkeys(gains))} of the same "
-                       "sequence and seed, over all metrics of a task, then tasks; positive is "
-                       "better.")
-    return told if any(kind.needs for kind in shown) else [*told, "No column has a baseline."]
+def score_column(key: str, score: ScoreColumn, record: Record) -> Column:
+    """A score as the column of a table of runs such as `record`."""
+    return Column(key, score.title, score.unit_of(record), score.higher_is_better)
 
 
-def check(names: Iterable[str], records: Iterable[Record]) -> None:
+def check_columns(names: Iterable[str], records: Iterable[Record]) -> None:
     """Raises `RequestError` for a column that no table of `records` can have."""
     metrics = {f"{task.name}/{metric.name}": None for record in records for task in record.tasks
                for metric in task.metrics}
-    known = ["metrics", *kinds(BASELINES[0]), RANK, *COSTS, *metrics]
+    known = ["metrics", *score_columns(BASELINES[0]), RANK, *metrics]
     for name in names:
         if name not in known:
             raise unknown("column", name, known)
 
 
-def _gain(baseline: str) -> ScoreColumn:
-    return ScoreColumn(f"Δ vs {baseline}", "%", True, "", (baseline,),
-                lambda own, beside: delta(own, beside[baseline]))
+def about_scores(keys: Iterable[str], baseline: str) -> list[str]:
+    """What the scores among columns mean, one sentence each."""
+    known = score_columns(baseline)
+    shown = [known[key] for key in keys if key in known and key not in COSTS]
+    gains = [column.needs[0] for column in shown if not column.about]
+    sentences = [column.about for column in shown if column.about]
+    if gains:
+        sentences.insert(0, f"Δ: mean gain over {' or '.join(dict.fromkeys(gains))} of the same "
+                            "sequence and seed, over all metrics of a task, then tasks; positive "
+                            "is better.")
+    if any(column.needs for column in shown):
+        return sentences
+    return [*sentences, "No column has a baseline."]
 
 
-def _last_intransigence(own: Matrix, beside: Beside) -> Score:
-    last = own.primary[-1]
-    joint = {last.task: beside["joint"].final(last.task, last.metric)}
-    return intransigence(own, joint)[last.task]
+def convention_text(convention: str) -> str:
+    """A convention in words."""
+    batch = f"batch convention (mean over batches of {convention[6:]}; segmentation pooled)"
+    return CONVENTIONS.get(convention, batch)
 
 
-def _primary_units(record: Record) -> list[str]:
-    return [metric.unit for task in record.tasks for metric in task.metrics if metric.primary]
+def caption_of(grid: Grid, convention: str, runs: str, about: Sequence[str],
+               columns: Sequence[Column], whole: bool) -> str:
+    """Data, epoch, convention, runs, scores and ranks of a table, in full sentences.
+
+    `runs` says over what means are taken, `about` what the scores mean; `whole` tables rank.
+    """
+    record = grid.record
+    sentences = [
+        f"Metrics on all {record.dataset.eval_images} evaluation images of "
+        f"{record.dataset.name} ({record.dataset.fingerprint[:12]}) after the last epoch of the "
+        f"last phase, {convention_text(convention)}.",
+        runs, *about]
+    keys = [column.key for column in columns]
+    if not whole:
+        sentences.append("Runs are missing, so nothing is ranked.")
+    elif RANK in keys:
+        sentences.append(f"Mean rank: among the {count_text(len(grid.lifelong), 'lifelong method')}"
+                         " shown, bounds left out.")
+    devices = sorted({_device(run.record) for method in grid.methods
+                      for run in method.runs.values()})
+    if "train" in keys and len(devices) > 1:
+        sentences.append(f"Training times come from different devices: {', '.join(devices)}.")
+    return " ".join(sentences)
 
 
-def _earlier_unit(record: Record) -> str:
-    """The unit that all tasks but the last share; empty where they do not."""
-    units = set(_primary_units(record)[:-1])
-    return units.pop() if len(units) == 1 else ""
+def about_one_order(grid: Grid) -> str:
+    """Over which runs the means of a table of one sequence are taken."""
+    seeds = grid.seeds
+    how = "Mean ± sample standard deviation over" if len(seeds) > 1 else "Values of"
+    return (f"{how} {count_text(len(seeds), 'seed')} ({_listed(seeds)}) of 1 order "
+            f"({_listed(task.name for task in grid.record.tasks)}).")
 
 
-def _last_unit(record: Record) -> str:
-    return _primary_units(record)[-1]
+def about_orders(grid: Grid, spread: bool = True) -> str:
+    """Over which runs the means of a table of a family are taken, and what the brackets are.
+
+    `spread`: whether there are columns of single orders too.
+    """
+    orders, seeds = grid.sequences, grid.seeds
+    tasks = _listed(sorted(task.name for task in grid.record.tasks))
+    sentences = [f"{count_text(len(orders), 'order')} ({_listed(orders)}) of the tasks {tasks}, "
+                 f"{count_text(len(seeds), 'seed')} ({_listed(seeds)})."]
+    if spread and len(seeds) > 1:
+        sentences.append("Of one order: mean ± sample standard deviation over seeds.")
+    if len(seeds) > 1:
+        sentences.append("Over orders: mean over orders of the mean over seeds, in brackets its "
+                         "95 % bootstrap interval, seeds drawn anew within each order.")
+    else:
+        sentences.append("Over orders: the mean of one seed each, which has no interval.")
+    return " ".join(sentences)
+
+
+def _device(record: Record) -> str:
+    names = (record.environment.get(key) for key in ("device_name", "device"))
+    return next((str(name) for name in names if name), "an unnamed device")
+
+
+def _listed(things: Iterable[object]) -> str:
+    return ", ".join(map(str, things))

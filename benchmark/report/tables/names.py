@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmark.record import MetricInfo, TaskInfo
+from benchmark.report.runs.summary import heading
 from benchmark.tasks.metric_values import metric_title
 
 
@@ -10,9 +11,3 @@ def metric_heading(task: TaskInfo, metric: MetricInfo) -> str:
     """`depth abs error (m) ↓`."""
     name = f"{task.name} {metric_title(metric.name)}"
     return heading(name, metric.unit, metric.higher_is_better)
-
-
-def heading(name: str, unit: str, higher_is_better: bool | None) -> str:
-    """`name (unit) ↑`: the arrow points to the better values."""
-    arrow = {True: " ↑", False: " ↓", None: ""}[higher_is_better]
-    return f"{name} ({unit}){arrow}" if unit else f"{name}{arrow}"

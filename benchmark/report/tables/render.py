@@ -1,23 +1,36 @@
-"""Tables in the formats people and programs read."""
+"""Text tables in the formats people read, and rows of data in those programs read."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import re
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import unknown
-from benchmark.report.runs.grid import RunKey
-from benchmark.report.tables.latex import latex
-from benchmark.report.tables.layout import Text, layout, missing_runs, notes, one_line
-from benchmark.report.tables.table import Table
+from benchmark.report.tables.table import Table, as_content, tidy_rows
+from benchmark.report.tables.text import Block, TextCell, TextTable, text_table
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table as RichTable
+
+PADDING = 3
+"""Characters between two columns on a terminal."""
+
+MINUS = re.compile(r"(?<!\w)-(?=\d)")
+"""A hyphen that is the sign of a number."""
+
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "±": r"$\pm$", "Δ": r"$\Delta$", "δ": r"$\delta$", "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$", "°": r"$^\circ$", "—": "---",
+}
 
 
 def render(tables: Sequence[Table], format: str = "rich",
@@ -26,125 +39,224 @@ def render(tables: Sequence[Table], format: str = "rich",
 
     Raises `RequestError` for a format that is none of rich, md, csv, latex, html and json.
     """
+    return render_as(format, [text_table(table) for table in tables],
+                     lambda: [row for table in tables for row in tidy_rows(table)],
+                     lambda: [as_content(table) for table in tables], console)
+
+
+def render_as(format: str, tables: Sequence[TextTable], rows: Callable[[], list[dict[str, Any]]],
+              content: Callable[[], Any], console: Console | None = None) -> str | None:
+    """As `render`: formats for people from `tables`, csv from `rows`, json from `content`."""
     if format == "rich":
-        from benchmark.report.tables.terminal import show
-        show(tables, console)
+        print_tables(tables, console)
         return None
-    if format not in WRITERS:
-        raise unknown("format", format, ["rich", *WRITERS])
-    return WRITERS[format](tables)
+    if format == "csv":
+        return csv_text(rows())
+    if format == "json":
+        return json.dumps(content(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    if format not in FORMATS:
+        raise unknown("format", format, ["rich", *FORMATS, "csv", "json"])
+    return "\n".join(FORMATS[format](table) for table in tables)
 
 
-def markdown(tables: Sequence[Table]) -> str:
-    """A heading, a table with bounds in italics, and notes for each table.
-
-    The best of a column is bold; Markdown has no underline for the second best.
-    """
-    return "\n".join(_markdown_one(table) for table in tables)
-
-
-def tidy_csv(tables: Sequence[Table]) -> str:
-    """One line per table, method and column: the same header whatever the tasks are."""
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of one set of keys as comma-separated values, empty where None."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["table", "sequence", "convention", "baseline", "method", "bound", "column",
-                     "unit", "higher_is_better", "mean", "std", "low", "high", "n", "seeds",
-                     "runs", "missing_runs", "reason"])
-    for table in tables:
-        for row in table.rows:
-            seeds = sorted({seed for _, seed in row.runs})
-            for column in table.columns:
-                cell = row.cells[column.key]
-                low, high = ((cell.interval.low, cell.interval.high) if cell.interval
-                             else (None, None))
-                writer.writerow([table.title, table.sequence, table.convention, table.baseline,
-                                 row.label, row.bound, column.key, column.unit,
-                                 column.higher_is_better, cell.mean, cell.std, low, high, cell.n,
-                                 " ".join(map(str, seeds)), _runs(row.runs), _runs(row.missing),
-                                 cell.reason])
+    if rows:
+        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     return buffer.getvalue()
 
 
-def _runs(runs: Sequence[RunKey]) -> str:
-    return " ".join(f"{sequence}:{seed}" for sequence, seed in runs)
+# -- Markdown -----------------------------------------------------------------------------------
 
 
-def html(tables: Sequence[Table]) -> str:
-    """A fragment: one <table> per table, bounds in a <tbody> of their own.
+def markdown(table: TextTable) -> str:
+    """A heading, a table with bounds in italics, caption, notes, and missing runs.
 
-    The best of a column is <strong>, the second best underlined.
+    The best of a column is bold; Markdown has no underline for the second best.
     """
-    return "\n".join(_html_one(table) for table in tables)
-
-
-def as_json(tables: Sequence[Table]) -> str:
-    """Everything a table holds, as strict JSON."""
-    return json.dumps([asdict(table) for table in tables], indent=1, allow_nan=False,
-                      ensure_ascii=False) + "\n"
-
-
-WRITERS: dict[str, Callable[[Sequence[Table]], str]] = {
-    "md": markdown, "csv": tidy_csv, "latex": latex, "html": html, "json": as_json}
-
-
-def _markdown_one(table: Table) -> str:
-    shown = layout(table)
-    lines = [f"## {_plain(one_line(table.title))}", "",
-             _pipes([_plain(name) for name in shown.headings]),
-             _pipes([":--", *["--:"] * (len(shown.headings) - 1)])]
-    for line in shown.lifelong:
-        lines.append(_pipes([_markdown_cell(cell) for cell in line]))
-    for line in shown.bounds:
-        lines.append(_pipes([f"*{_plain(line[0].text)}*", *map(_markdown_cell, line[1:])]))
-    lines += ["", _plain(one_line(table.caption)), ""]
-    lines += [f"- {_plain(note)}" for note in notes(table)] + ([""] if table.notes else [])
-    if table.holes:
-        lines += ["Missing runs:", "", *(f"    {command}" for command in missing_runs(table)), ""]
+    rule = [":--"] * table.left + ["--:"] * (len(table.headings) - table.left)
+    lines = [f"## {_markdown_text(table.title)}", "",
+             _pipes([_markdown_text(name) for name in table.headings]), _pipes(rule),
+             *(_markdown_row(row, block) for block in table.blocks for row in block.rows), ""]
+    lines += [_markdown_text(table.caption), ""] if table.caption else []
+    lines += [*(f"- {_markdown_text(note)}" for note in table.notes), ""] if table.notes else []
+    if table.commands:
+        lines += ["Missing runs:", "", *(f"    {command}" for command in table.commands), ""]
     return "\n".join(lines)
+
+
+def _markdown_row(row: Sequence[TextCell], block: Block) -> str:
+    cells = [f"**{_markdown_text(cell.text)}**" if cell.strong else _markdown_text(cell.text)
+             for cell in row]
+    return _pipes([f"*{cells[0]}*", *cells[1:]] if block.italic else cells)
 
 
 def _pipes(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _markdown_cell(cell: Text) -> str:
-    return f"**{_plain(cell.text)}**" if cell.strong else _plain(cell.text)
-
-
-def _plain(text: str) -> str:
+def _markdown_text(text: str) -> str:
     """Text that Markdown shows as it is."""
     for character in "\\`*_[]|<>#":
         text = text.replace(character, f"\\{character}")
     return text
 
 
-def _html_one(table: Table) -> str:
-    shown = layout(table)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in shown.headings)
+# -- LaTeX --------------------------------------------------------------------------------------
+
+
+def latex(table: TextTable) -> str:
+    """A table environment; needs `\\usepackage{booktabs}`. Missing runs follow as comments.
+
+    The best of a column is bold, the second best underlined.
+    """
+    about = " ".join([f"{table.title}.", *filter(None, [table.caption]),
+                      *(note if note.endswith(".") else f"{note}." for note in table.notes)])
+    left = max(2, table.left)
+    columns = "l" * left + "r" * (len(table.headings) - left)
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex_text(about)}}}",
+             rf"\begin{{tabular}}{{{columns}}}", r"\toprule",
+             _latex_row([latex_text(name) for name in table.headings])]
+    for block in table.blocks:
+        lines += [r"\midrule", *(_latex_row(_latex_cells(row, table.left)) for row in block.rows)]
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    lines += [f"% missing: {command}" for command in table.commands]
+    return "\n".join([*lines, ""])
+
+
+def latex_text(text: str) -> str:
+    """Text that LaTeX sets as it is."""
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    # After the row before, "[" and "*" would be read as arguments of its line break.
+    guard = "{}" if cells[0].startswith(("[", "*")) else ""
+    return f"{guard}{' & '.join(cells)} \\\\"
+
+
+def _latex_cells(row: Sequence[TextCell], left: int) -> list[str]:
+    cells = []
+    for index, cell in enumerate(row):
+        text = latex_text(cell.text)
+        if index >= left:
+            text = MINUS.sub("$-$", text)
+        text = rf"\textbf{{{text}}}" if cell.strong else text
+        cells.append(rf"\underline{{{text}}}" if cell.underlined else text)
+    return cells
+
+
+# -- HTML ---------------------------------------------------------------------------------------
+
+
+def html(table: TextTable) -> str:
+    """A fragment: a <figure> with a <tbody> per block.
+
+    The best of a column is <strong>, the second best underlined.
+    """
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.headings)
     parts = ["<figure>", "<table>", f"<caption>{escape(table.title)}</caption>",
              f"<thead><tr>{head}</tr></thead>"]
-    for name, block in (("lifelong", shown.lifelong), ("bounds", shown.bounds)):
-        if block:
-            rows = "\n".join(_html_row(line) for line in block)
-            parts.append(f'<tbody class="{name}">\n{rows}\n</tbody>')
-    parts += ["</table>", f"<figcaption>{escape(table.caption)}</figcaption>"]
+    for block in table.blocks:
+        rows = "\n".join(_html_row(row) for row in block.rows)
+        group = f' class="{block.group}"' if block.group else ""
+        parts.append(f"<tbody{group}>\n{rows}\n</tbody>")
+    parts.append("</table>")
+    if table.caption:
+        parts.append(f"<figcaption>{escape(table.caption)}</figcaption>")
     if table.notes:
-        items = "".join(f"<li>{escape(note)}</li>" for note in notes(table))
+        items = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
         parts.append(f'<ul class="notes">{items}</ul>')
-    if table.holes:
-        commands = escape("\n".join(missing_runs(table)))
+    if table.commands:
+        commands = escape("\n".join(table.commands))
         parts.append(f'<p>Missing runs:</p>\n<pre class="missing">{commands}</pre>')
     return "\n".join([*parts, "</figure>", ""])
 
 
-def _html_row(line: Sequence[Text]) -> str:
-    cells = [_html_cell(cell) for cell in line]
+def _html_row(row: Sequence[TextCell]) -> str:
+    cells = [_html_cell(cell) for cell in row]
     data = "".join(f"<td>{cell}</td>" for cell in cells[1:])
     return f'<tr><th scope="row">{cells[0]}</th>{data}</tr>'
 
 
-def _html_cell(cell: Text) -> str:
+def _html_cell(cell: TextCell) -> str:
     text = escape(cell.text)
     if cell.strong:
         return f"<strong>{text}</strong>"
     return f"<u>{text}</u>" if cell.underlined else text
+
+
+FORMATS: dict[str, Callable[[TextTable], str]] = {"md": markdown, "latex": latex, "html": html}
+
+
+# -- terminal -----------------------------------------------------------------------------------
+
+
+def print_tables(tables: Sequence[TextTable], console: Console | None = None) -> None:
+    """Print tables on a terminal; one too wide for it is cut into several, under one title."""
+    from rich.console import Console
+    from rich.text import Text
+
+    out = console or Console()
+    for table in tables:
+        out.print(Text(table.title, style="bold"))
+        for columns in _cuts(table, out.width):
+            out.print()
+            out.print(_rich_table(table, columns))
+        out.print()
+        if table.caption:
+            out.print(Text(table.caption, style="dim"))
+        for note in table.notes:
+            warning = f"note: {note}" if table.caption else note
+            out.print(Text(warning, style="yellow" if table.caption else "dim"))
+        if table.commands:
+            out.print(Text("missing runs:", style="yellow"))
+        for command in table.commands:  # never wrapped: they are there to be copied
+            out.print(Text(f"  {command}"), soft_wrap=True)
+        out.print()
+
+
+def _cuts(table: TextTable, width: int) -> Iterator[list[int]]:
+    """Columns of each part, by index: the labels in all, the others from left to right."""
+    labels = list(range(table.labels))
+    first = sum(_width(table, index) + PADDING for index in labels)
+    used, columns = first, labels
+    for index in range(table.labels, len(table.headings)):
+        needed = _width(table, index) + PADDING
+        if used + needed > width and len(columns) > table.labels:
+            yield columns
+            used, columns = first, labels
+        used, columns = used + needed, [*columns, index]
+    yield columns
+
+
+def _width(table: TextTable, index: int) -> int:
+    """Headings may wrap between words, cells may not."""
+    cells = [len(row[index].text) for block in table.blocks for row in block.rows]
+    return max([*cells, *map(len, table.headings[index].split())], default=0)
+
+
+def _rich_table(table: TextTable, columns: Sequence[int]) -> RichTable:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index in columns:
+        shown.add_column(Text(table.headings[index]), width=_width(table, index),
+                         justify="right" if index >= table.left else "left", vertical="bottom",
+                         overflow="fold")
+    for block in table.blocks:
+        for row in block.rows:
+            cells = [Text(row[index].text, style=_style(row[index])) for index in columns]
+            if block.repeats and row is not block.rows[0]:
+                cells[0] = Text("")
+            shown.add_row(*cells, end_section=row is block.rows[-1])
+    return shown
+
+
+def _style(cell: TextCell) -> str:
+    return "bold" if cell.strong else "underline" if cell.underlined else ""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from benchmark.report.runs.grid import RunKey
-from benchmark.scores import Score
-from benchmark.statistics import Interval, interval, mean_of_means, strata
+from benchmark.report.runs.summary import Estimate
 
 
 @dataclass(frozen=True)
@@ -22,21 +20,18 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A mean over `n` of `of` runs and how they vary; without a mean, the reason."""
+class Cell(Estimate):
+    """An estimate and its place in the column."""
 
-    mean: float | None
-    std: float | None = None
-    """Sample standard deviation, where the runs differ by seed only."""
-    interval: Interval | None = None
-    """95 % bootstrap interval, where they differ by order too."""
-    n: int = 0
-    of: int = 0
-    reason: str = ""
     best: bool = False
     """Whether no lifelong method of a complete table is better."""
     second: bool = False
     """Whether exactly one of at least three is."""
+
+    @classmethod
+    def of_estimate(cls, estimate: Estimate) -> Cell:
+        return cls(estimate.mean, estimate.std, estimate.interval, estimate.n, estimate.of,
+                   estimate.reason)
 
 
 @dataclass(frozen=True)
@@ -83,68 +78,66 @@ class Table:
     """What the runs of a row differ by: `seeds`, or `runs` where it is order and seed."""
 
 
-def over_seeds(scores: Mapping[RunKey, Score], of: int) -> Cell:
-    """Mean and sample standard deviation; one undefined score leaves the cell undefined."""
-    if undefined := _undefined(scores):
-        return undefined
-    values = [score.value for score in scores.values() if score.value is not None]
-    mean = math.fsum(values) / len(values)
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    std = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
-    return Cell(mean, std, n=len(values), of=of)
-
-
-def over_orders(scores: Mapping[RunKey, Score], of: int) -> Cell:
-    """Mean over orders of the mean over seeds, with its bootstrap interval."""
-    if undefined := _undefined(scores):
-        return undefined
-    values = strata({at: score.value for at, score in scores.items() if score.value is not None})
-    return Cell(mean_of_means(values), interval=interval(values),
-                n=sum(map(len, values.values())), of=of)
-
-
 def ranked(rows: Sequence[Row], columns: Sequence[Column], by: str) -> list[Row]:
     """Rows by the score `by`, bounds last, best and second best cells marked.
 
     Only for tables without holes. Bounds are never marked.
     """
-    marked = marks(rows, columns)
     higher = next((column.higher_is_better for column in columns if column.key == by), None)
 
     def order(row: Row) -> tuple[bool, float]:
         mean = row.cells[by].mean if by else None
         return row.bound, float("inf") if mean is None else -mean if higher else mean
-    return sorted(marked, key=order)
+    return sorted(marked(rows, columns), key=order)
 
 
-def marks(rows: Sequence[Row], columns: Iterable[Column]) -> list[Row]:
+def marked(rows: Sequence[Row], columns: Iterable[Column]) -> list[Row]:
     """Rows with the best and second best lifelong cell of each column that has a direction."""
-    places = {column.key: _places(rows, column) for column in columns}
+    leaders = {column.key: _leaders(rows, column) for column in columns}
     return [row if row.bound else replace(row, cells={
-        key: _marked(cell, *places.get(key, (None, None))) for key, cell in row.cells.items()})
+        key: _mark(cell, *leaders.get(key, (None, None))) for key, cell in row.cells.items()})
         for row in rows]
 
 
 def reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    """Why lifelong cells are empty; a reason that all rows share is told once."""
-    told: list[str] = []
+    """Why lifelong cells are empty; a reason that all rows share stands once."""
+    found: list[str] = []
     lifelong = [row for row in rows if not row.bound]
     for column in columns:
         empty = [(row.label, row.cells[column.key].reason) for row in lifelong
                  if row.cells[column.key].reason]
         if len(empty) == len(lifelong) > 1 and len({reason for _, reason in empty}) == 1:
-            told.append(f"{column.title}: {empty[0][1]}")
+            found.append(f"{column.title}: {empty[0][1]}")
         else:
-            told += [f"{label}, {column.title}: {reason}" for label, reason in empty]
-    return told
+            found += [f"{label}, {column.title}: {reason}" for label, reason in empty]
+    return found
 
 
-def _undefined(scores: Mapping[RunKey, Score]) -> Cell | None:
-    reason = next((score.reason for score in scores.values() if score.value is None), "")
-    return Cell(None, reason=reason) if reason or not scores else None
+def tidy_rows(table: Table) -> list[dict[str, object]]:
+    """One row per method and column: the same keys whatever the tasks are."""
+    return [{"table": table.title, "sequence": table.sequence, "convention": table.convention,
+             "baseline": table.baseline, "method": row.label, "bound": row.bound,
+             "column": column.key, "unit": column.unit,
+             "higher_is_better": column.higher_is_better, "mean": cell.mean, "std": cell.std,
+             "low": cell.interval.low if cell.interval else None,
+             "high": cell.interval.high if cell.interval else None, "n": cell.n,
+             "seeds": " ".join(map(str, sorted({seed for _, seed in row.runs}))),
+             "runs": _keys_text(row.runs), "missing_runs": _keys_text(row.missing),
+             "reason": cell.reason}
+            for row in table.rows for column in table.columns
+            for cell in [row.cells[column.key]]]
 
 
-def _places(rows: Sequence[Row], column: Column) -> tuple[float | None, float | None]:
+def as_content(table: Table) -> dict[str, object]:
+    """Everything a table holds, as JSON values."""
+    return asdict(table)
+
+
+def _keys_text(keys: Sequence[RunKey]) -> str:
+    return " ".join(f"{sequence}:{seed}" for sequence, seed in keys)
+
+
+def _leaders(rows: Sequence[Row], column: Column) -> tuple[float | None, float | None]:
     """The best value, and the second best where it says something."""
     lifelong = [row.cells[column.key].mean for row in rows if not row.bound]
     values = sorted((value for value in lifelong if value is not None),
@@ -154,7 +147,7 @@ def _places(rows: Sequence[Row], column: Column) -> tuple[float | None, float | 
     return values[0], values[1] if len(values) > 2 and values[1] != values[0] else None
 
 
-def _marked(cell: Cell, best: float | None, second: float | None) -> Cell:
+def _mark(cell: Cell, best: float | None, second: float | None) -> Cell:
     if cell.mean is None or cell.mean not in (best, second):
         return cell
     return replace(cell, best=cell.mean == best, second=cell.mean == second)
