@@ -44,7 +44,7 @@ def _scaled(file: Path, target: Path) -> bool:
         with Image.open(file, formats=["PNG"]) as picture:
             picture.thumbnail((LARGEST, LARGEST))
             target.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(target, format="PNG", optimize=True)
+            picture.save(target, format="PNG")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         target.unlink(missing_ok=True)
         return False
