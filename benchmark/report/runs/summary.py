@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmark.statistics import Interval, interval, mean_of_means, strata
 
 if TYPE_CHECKING:
@@ -58,9 +60,9 @@ def over_orders(scores: pd.DataFrame, of: int = 0, with_interval: bool = True) -
 
 
 def _undefined(scores: pd.DataFrame) -> Estimate | None:
-    missing = scores["value"].isna()
+    missing = np.isnan(scores["value"].to_numpy())
     if missing.any():
-        reasons = scores.loc[missing, "reason"] if "reason" in scores else [""]
+        reasons = scores["reason"][missing] if "reason" in scores else [""]
         return Estimate(None, reason=str(next(iter(reasons))))
     return None if len(scores) else Estimate(None)
 

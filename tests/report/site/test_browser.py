@@ -290,6 +290,14 @@ def test_no_column_of_a_leaderboard_is_without_a_heading(visit, width):
     assert abs(edges[0] - edges[1]) < 1
 
 
+def test_the_caption_stays_when_a_table_is_scrolled(visit):
+    page = visit(width=375)
+    page.eval_on_selector(".scroll", "each => { each.scrollLeft = each.scrollWidth; }")
+    edges = page.eval_on_selector("caption", "each => { const box = each.getBoundingClientRect();"
+                                             " return [box.left, box.right]; }")
+    assert 0 <= edges[0] < edges[1] <= 375
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("file", ["index.html", "methods/had.html", "runs/run-1.html",
                                   "runs/run-2.html"])
