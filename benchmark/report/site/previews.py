@@ -8,9 +8,10 @@ from pathlib import Path
 from PIL import Image
 
 from benchmark.report.runs.collection import StoredRun
+from benchmark.report.runs.scoring import MIB
 from benchmark.report.site.file_names import slug
 
-ROOM = 6 * 2**20
+ROOM = 7 * MIB
 """Bytes of pictures in a site."""
 LARGEST = 640
 """Pixels of the longer side; larger pictures are scaled down."""
