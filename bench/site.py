@@ -1,6 +1,6 @@
 """How long a site of 1,000 runs takes to write, how large it is, and how long a browser needs.
 
-    python tests/speed/site.py
+    python bench/site.py
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmark.report.site.write import write_site
 PUBLISHED = Path(__file__).parents[1] / "results/published/rooms_s1"
 METHODS, ORDERS, SEEDS = 28, 6, 6
 ROUNDS = 5
-LINES = 1000
+MOST_METHODS = 1000
 """Rows of the leaderboard that is opened and sorted: one run of each of so many methods."""
 BOUNDS = ("joint", "separate")
 SORT = """() => {
@@ -38,14 +38,14 @@ OPEN = "() => performance.timing.loadEventEnd - performance.timing.navigationSta
 
 def write(runs: Path, methods: int, orders: int, seeds: int) -> None:
     """Records with the shape of the published ones, statistics and previews beside them."""
-    samples = {found.record.method.name: found for found in collect(PUBLISHED).complete}
+    samples = {run.record.method.name: run for run in collect(PUBLISHED).complete}
     noise = random.Random(0)
     names = ["finetune", *BOUNDS, *(f"method_{number}" for number in range(methods - 3))]
     for name in names:
-        found = samples[name if name in samples else "had"]
+        sample = samples[name if name in samples else "had"]
         for order in range(1, orders + 1):
             for seed in range(seeds):
-                record = found.record.model_dump(mode="json", by_alias=True)
+                record = sample.record.model_dump(mode="json", by_alias=True)
                 record["method"]["name"] = record["config"]["method"] = name
                 record["sequence"] = record["config"]["sequence"] = f"rooms_s{order}"
                 record["seed"] = record["config"]["seed"] = seed
@@ -56,7 +56,7 @@ def write(runs: Path, methods: int, orders: int, seeds: int) -> None:
                     for task, metrics in record["matrix"].items()}
                 folder = runs / record["run_id"]
                 Record.model_validate(record).save(folder)
-                os.link(found.folder / STATISTICS_FILE, folder / STATISTICS_FILE)
+                os.link(sample.folder / STATISTICS_FILE, folder / STATISTICS_FILE)
 
 
 def previews(runs: Path) -> None:
@@ -88,7 +88,7 @@ def browse(index: Path) -> str:
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(dir=PUBLISHED.parents[1]) as folder:
-        for methods, orders, seeds in ((METHODS, ORDERS, SEEDS), (LINES, 1, 1)):
+        for methods, orders, seeds in ((METHODS, ORDERS, SEEDS), (MOST_METHODS, 1, 1)):
             root = Path(folder) / str(methods)
             write(root / "runs", methods, orders, seeds)
             previews(root / "runs")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmark.statistics import Interval, interval, mean_of_means, strata
 
 if TYPE_CHECKING:
@@ -76,9 +78,9 @@ def means_by(scores: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def _undefined(scores: pd.DataFrame) -> Estimate | None:
-    missing = scores["value"].isna()
+    missing = np.isnan(scores["value"].to_numpy())
     if missing.any():
-        reasons = scores.loc[missing, "reason"] if "reason" in scores else [""]
+        reasons = scores["reason"][missing] if "reason" in scores else [""]
         return Estimate(None, reason=str(next(iter(reasons))))
     return None if len(scores) else Estimate(None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,28 +70,37 @@ class Section:
     charts: tuple[Chart, ...]
 
 
-def methods_content(methods: Mapping[str, Sequence[StoredRun]]) -> dict[str, Any]:
-    """The values of the page of all methods, given the runs of each by name."""
-    rows = [(method_info(name, [run.record for run in runs]), method_file(name), len(runs))
-            for name, runs in methods.items()]
+def methods_content(methods: Mapping[MethodInfo, int]) -> dict[str, Any]:
+    """The values of the page of all methods, given the number of runs of each."""
+    rows = [(method, method_file(method.name), runs) for method, runs in methods.items()]
     return {"page": "methods", "title": "Methods", "methods": rows}
 
 
-def method_content(name: str, runs: Sequence[StoredRun],
-                   grids: Sequence[ScoredGrid]) -> dict[str, Any]:
+def method_content(method: MethodInfo, grids: Sequence[ScoredGrid]) -> dict[str, Any]:
     """The values of the page of one method."""
-    return {"page": "methods", "title": name,
-            "method": method_info(name, [run.record for run in runs]),
-            "sections": [_section(scored, method) for scored in grids
-                         for method in scored.grid.methods if method.name == name]}
+    return {"page": "methods", "title": method.name, "method": method,
+            "sections": [_section(scored, runs) for scored in grids
+                         for runs in scored.grid.methods if runs.name == method.name]}
 
 
-def method_info(name: str, records: Sequence[Record]) -> MethodInfo:
+def methods_of(runs: Iterable[StoredRun]) -> dict[MethodInfo, int]:
+    """Every method of `runs` by name, and how many of them are its own."""
+    from benchmark.registry import method_names
+
+    records: dict[str, list[Record]] = {}
+    for run in runs:
+        records.setdefault(run.record.method.name, []).append(run.record)
+    installed = method_names()
+    return {_method_info(name, own, name in installed): len(own)
+            for name, own in sorted(records.items())}
+
+
+def _method_info(name: str, records: Sequence[Record], installed: bool) -> MethodInfo:
     """What the class of an installed method says; of others, the settings in their `records`."""
-    from benchmark.registry import find_method, method_names
+    from benchmark.registry import find_method
 
     kind = records[0].method.kind
-    if name not in method_names() or any(record.config.get("plug_in") for record in records):
+    if not installed or any(record.config.get("plug_in") for record in records):
         used: dict[str, set[str]] = {}
         for record in records:
             for key, value in flatten(record.method.config).items():

@@ -8,9 +8,10 @@ from pathlib import Path
 from PIL import Image
 
 from benchmark.report.runs.collection import StoredRun
+from benchmark.report.runs.scoring import MIB
 from benchmark.report.site.file_names import slug
 
-ROOM = 6 * 2**20
+ROOM = 7 * MIB
 """Bytes of pictures in a site."""
 LARGEST = 640
 """Pixels of the longer side; larger pictures are scaled down."""
@@ -44,7 +45,7 @@ def _scaled(file: Path, target: Path) -> bool:
         with Image.open(file, formats=["PNG"]) as picture:
             picture.thumbnail((LARGEST, LARGEST))
             target.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(target, format="PNG", optimize=True)
+            picture.save(target, format="PNG")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         target.unlink(missing_ok=True)
         return False

@@ -21,7 +21,7 @@ from benchmark.report.runs.summary import heading, number_text
 from benchmark.report.site import charts
 from benchmark.report.site.file_names import leaderboard_file, method_file, run_file
 from benchmark.report.site.leaderboard import Leaderboard, choices, leaderboard
-from benchmark.report.site.method_page import method_content, methods_content
+from benchmark.report.site.method_page import method_content, methods_content, methods_of
 from benchmark.report.site.previews import Picture, copy_previews
 from benchmark.report.site.run_page import RunInGrid, run_content, runs_content
 from benchmark.report.site.scores import ScoredGrid, keys_text
@@ -95,8 +95,7 @@ class _Site:
 
     def __init__(self, collection: RunCollection) -> None:
         self.runs = collection.runs
-        self.methods = {name: [run for run in self.runs if run.record.method.name == name]
-                        for name in sorted(collection.methods)}
+        self.methods = methods_of(self.runs)
         self.notes: list[str] = []
         grids = sorted(grids_of(collection), key=lambda grid: (-len(_finished(grid)), grid.title))
         self.grids = [ScoredGrid(grid) for grid in grids]
@@ -115,8 +114,9 @@ class _Site:
                 "leaderboard": shown, "choices": choices(shown, self.leaderboards)})
         pages.write("methods.html", "methods.html", methods_content(self.methods))
         pages.write("runs.html", "runs.html", runs_content(self.runs, self.in_grid))
-        for name, runs in self.methods.items():
-            pages.write(method_file(name), "method.html", method_content(name, runs, self.grids))
+        for method in self.methods:
+            pages.write(method_file(method.name), "method.html",
+                        method_content(method, self.grids))
         pictures = copy_previews(self.runs, folder / "runs")
         for run in self.runs:
             self._write_run(pages, run, pictures.get(run.record.run_id, []))

@@ -14,9 +14,9 @@ import pytest
 
 from benchmark.config.shipped import shipped
 from benchmark.record import STATISTICS_FILE, Record
-from benchmark.report.runs.collection import collect, only
-from benchmark.report.site import pages
-from benchmark.report.site.slugs import slug
+from benchmark.report.runs.collection import collect
+from benchmark.report.site import write
+from benchmark.report.site.file_names import method_file
 from benchmark.report.site.write import write_site
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -73,7 +73,7 @@ PUBLISHED = shipped("results/published")
 
 def untuned(*folders):
     """Published runs of one order by methods' defaults, and what a test puts beside them."""
-    return only(collect(*folders), ["recipe.lr=0.003"])
+    return collect(*folders).with_settings(["recipe.lr=0.003"])
 
 
 @pytest.fixture(scope="session")
@@ -102,8 +102,8 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def visit(chromium, site):
-    """visit(file, ...) -> page; fails afterwards if a page complained or asked beyond the site."""
-    complaints, asked, contexts = [], [], []
+    """visit(file, ...) -> page; fails afterwards if a page complained or loaded from elsewhere."""
+    complaints, requests, contexts = [], [], []
 
     def visit_(file="index.html", width=1280, scheme="light"):
         contexts.append(chromium.new_context(viewport={"width": width, "height": 800},
@@ -112,7 +112,7 @@ def visit(chromium, site):
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: requests.append(request.url))
         page.goto(f"{site.as_uri()}/{file}")
         return page
 
@@ -120,7 +120,7 @@ def visit(chromium, site):
     for context in contexts:
         context.close()
     assert not complaints
-    assert all(url.startswith(site.as_uri()) for url in asked)
+    assert all(url.startswith(site.as_uri()) for url in requests)
 
 
 def follow(page, name, **options):
@@ -170,13 +170,16 @@ def test_missing_values_come_last_both_ways(visit):
         assert found[-1] == "joint"  # trained in one phase, it has no forgetting
 
 
-def test_filters_leave_what_was_asked_for(visit):
+def test_filters_leave_the_rows_that_match(visit):
     page = visit()
     everything = names(page) + names(page, "bound")
     page.get_by_role("searchbox").fill("HAD")
     assert names(page) and all("had" in name for name in names(page))
-    told = page.get_by_role("status").inner_text()
-    assert told == f"{len(names(page))} of {len(everything)} rows"
+    status = page.get_by_role("status")
+    assert status.inner_text() == f"{len(names(page))} of {len(everything)} rows"
+    page.get_by_role("searchbox").fill("nobody")
+    assert names(page) + names(page, "bound") == []
+    assert status.inner_text() == "No method matches"
     page.get_by_role("button", name="Clear").click()
     page.get_by_label("Kind").select_option("bound")
     assert (names(page), sorted(names(page, "bound"))) == ([], ["joint", "separate"])
@@ -186,7 +189,7 @@ def test_filters_leave_what_was_asked_for(visit):
 
 
 def test_long_tables_show_the_first_rows_of_their_order(visit, site, monkeypatch):
-    monkeypatch.setattr(pages, "ROWS", 2)
+    monkeypatch.setattr(write, "ROWS", 2)
     write_site(untuned(PUBLISHED), site / "short")
     page = visit("short/index.html")
     assert len(names(page)) == 2
@@ -249,7 +252,7 @@ def test_markup_of_others_is_shown_as_text(visit):
     page = visit()
     follow(page, EVIL)
     assert page.locator("h1").inner_text().startswith(EVIL)
-    assert page.url.endswith(f"{slug(EVIL)}.html")
+    assert page.url.endswith(method_file(EVIL))
     failed = visit("runs/run-2.html")
     assert f"out of memory {EVIL}" in failed.locator("main").inner_text()
 
@@ -276,6 +279,23 @@ def test_dark_is_the_systems_choice_until_it_is_ours(visit):
 def test_pages_fit_a_phone(visit, file):
     page = visit(file, width=375)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_no_column_of_a_leaderboard_is_without_a_heading(visit, width):
+    page = visit(width=width)
+    edges = page.eval_on_selector_all(
+        "table.leaderboard, table.leaderboard thead th:last-child",
+        "found => found.map(each => each.getBoundingClientRect().right)")
+    assert abs(edges[0] - edges[1]) < 1
+
+
+def test_the_caption_stays_when_a_table_is_scrolled(visit):
+    page = visit(width=375)
+    page.eval_on_selector(".scroll", "each => { each.scrollLeft = each.scrollWidth; }")
+    edges = page.eval_on_selector("caption", "each => { const box = each.getBoundingClientRect();"
+                                             " return [box.left, box.right]; }")
+    assert 0 <= edges[0] < edges[1] <= 375
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

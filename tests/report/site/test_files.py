@@ -6,7 +6,6 @@ import http.client
 import json
 import re
 import threading
-from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
@@ -17,44 +16,15 @@ from PIL import Image
 from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
-from benchmark.report.runs.collection import collect, only
+from benchmark.report.runs.collection import RunCollection, StoredRun, collect
 from benchmark.report.site import write
-from benchmark.report.site.panels import LARGEST, copy_panels
-from benchmark.report.site.replace_site import MARKER, replace_site
+from benchmark.report.site.file_names import run_file, slug
+from benchmark.report.site.previews import LARGEST
 from benchmark.report.site.serve import server
-from benchmark.report.site.slugs import slug
-from benchmark.report.site.write import write_site
+from benchmark.report.site.write import MARKER, write_site
+from tests.helpers.site_pages import pages
 
 EVIL = "<script>alert(1)</script>"
-VOID = {"meta", "link", "input", "img", "br"}
-
-
-class Markup(HTMLParser):
-    """Every start tag of a page; fails where tags are not balanced."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.found, self.open, self.words = [], [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-
-def pages(site):
-    return {file: Markup(file.read_text(encoding="utf-8")) for file in site.rglob("*.html")}
 
 
 @pytest.fixture
@@ -120,15 +90,15 @@ def test_every_table_has_a_caption_and_every_head_a_scope(site):
 
 def test_a_page_for_every_run_with_its_record_as_it_was(site, maker):
     for found in maker.made:
-        copy = site / "runs" / f"{slug(found.record.run_id)}.json"
+        copy = site / run_file(found.record.run_id, "json")
         assert copy.read_bytes() == (found.folder / "record.json").read_bytes()
         assert copy.with_suffix(".html").is_file()
     assert not list(site.rglob("record.json"))  # a site below --runs must not be read as runs
 
 
-def test_a_run_page_tells_how_to_make_it_again(site, maker):
+def test_a_run_page_shows_the_command_of_the_run(site, maker):
     found = next(each for each in maker.made if each.record.sequence == "rooms_s2")
-    words = "".join(pages(site)[site / "runs" / f"{slug(found.record.run_id)}.html"].words)
+    words = "".join(pages(site)[site / run_file(found.record.run_id)].words)
     assert "lhlbench run --method had --sequence rooms_s2 --seed 0" in words
 
 
@@ -141,14 +111,15 @@ def test_an_old_site_is_replaced_as_a_whole(site, maker):
 
 def test_a_broken_write_leaves_the_old_site(site, maker, monkeypatch):
     before = {file: file.read_bytes() for file in site.rglob("*") if file.is_file()}
-    monkeypatch.setattr(write, "copy_panels", lambda *_: 1 / 0)
+    monkeypatch.setattr(write, "copy_previews", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_site(maker.collection(), site)
     assert before == {file: file.read_bytes() for file in site.rglob("*") if file.is_file()}
     assert [each.name for each in site.parent.iterdir() if each.name.startswith(".")] == []
 
 
-def test_what_is_no_site_of_ours_is_not_touched(tmp_path):
+def test_what_is_no_site_of_ours_is_not_touched(maker, tmp_path):
+    maker.run("finetune")
     mine, file, empty = tmp_path / "thesis", tmp_path / "file", tmp_path / "empty"
     mine.mkdir()
     empty.mkdir()
@@ -156,40 +127,60 @@ def test_what_is_no_site_of_ours_is_not_touched(tmp_path):
     file.write_text("x")
     for to in (mine, file):
         with pytest.raises(RequestError, match="--to"):
-            replace_site(to, lambda folder: pytest.fail("written before it was checked"))
-    assert (mine / "chapter").read_text() == "years"
-    replace_site(empty, lambda folder: (folder / "page").write_text("new"))
-    assert {each.name for each in empty.iterdir()} == {"page", MARKER}
+            write_site(maker.collection(), to)
+    assert (mine / "chapter").read_text() == "years" and file.read_text() == "x"
+    assert [each.name for each in mine.iterdir()] == ["chapter"]
+    write_site(maker.collection(), empty)
+    assert (empty / "index.html").is_file() and (empty / MARKER).is_file()
 
 
 def test_pictures_are_scaled_and_damaged_ones_left_out(maker, tmp_path):
-    found = maker.run("had")
-    previews = found.folder / "previews"
+    run = maker.run("had")
+    previews = run.folder / "previews"
     previews.mkdir()
     Image.new("RGB", (3000, 1000), "teal").save(previews / "depth.png")
     (previews / "normal.png").write_bytes(b"\x89PNG\r\n\x1a\n nonsense")
-    [(name, file)] = copy_panels([found], tmp_path / "to")[found.record.run_id]
-    with Image.open(tmp_path / "to" / file) as picture:
-        assert (name, max(picture.size)) == ("depth", LARGEST)
-    assert list((tmp_path / "to").rglob("*.png")) == [tmp_path / "to" / file]
+    site = tmp_path / "site"
+    write_site(maker.collection(), site)
+    [file] = site.rglob("*.png")
+    with Image.open(file) as picture:
+        assert (file.name, max(picture.size)) == ("depth.png", LARGEST)
+    markup = pages(site)[site / run_file(run.record.run_id)]
+    assert [attributes["src"] for tag, attributes in markup.found if tag == "img"] == [
+        file.relative_to(site / "runs").as_posix()]
+    assert {"image", "truth", "prediction"} <= set(markup.words)
+
+
+def test_of_two_runs_that_are_the_same_one_stands_in_leaderboards(maker, tmp_path):
+    maker.run("finetune")
+    first = maker.run("had", about="first")
+    second = first.record.model_copy(update={"run_id": "had-again"})
+    folder = maker.folder / "had-again"
+    second.save(folder)
+    collection = RunCollection((*maker.collection().complete, StoredRun(second, folder)))
+    write_site(collection, tmp_path / "site")
+    found = pages(tmp_path / "site")
+    other = "Another run of the same method"
+    texts = {file.stem: "".join(markup.words) for file, markup in found.items()}
+    assert other in texts["had-again"] and other not in texts[slug(first.record.run_id)]
 
 
 def test_another_convention_needs_statistics(maker, tmp_path):
-    published = only(collect(shipped("results/published")), ["recipe.lr=0.003"])
+    published = collect(shipped("results/published")).with_settings(["recipe.lr=0.003"])
     written = write_site(published, tmp_path / "with", ["rooms_s1"])
-    assert (written.boards, written.notes) == (6, ())
+    assert (written.leaderboards, written.notes) == (6, ())
     maker.run("finetune")
     written = write_site(maker.collection(), tmp_path / "without")
-    assert written.boards == 1
+    assert written.leaderboards == 1
     assert "statistics" in written.notes[0]
 
 
-def test_the_command_writes_and_tells(maker, tmp_path, capsys):
+def test_the_command_writes_a_site_and_prints_where(maker, tmp_path, capsys):
     maker.run("finetune")
     words = ["report", "--runs", str(maker.folder), "--no-published", "--to", str(tmp_path / "s")]
     assert invoke([*words, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["runs"] == 1 and told["index"] == str(tmp_path / "s/index.html")
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["runs"] == 1 and printed["index"] == str(tmp_path / "s/index.html")
     assert invoke([*words, "--sequences", "roms_s1"]) == 2
     assert "Did you mean rooms_s1" in capsys.readouterr().err
     assert (tmp_path / "s/index.html").is_file()
@@ -205,7 +196,7 @@ def address(site):
         running.shutdown()
 
 
-def ask(address, path, **headers):
+def get(address, path, **headers):
     connection = http.client.HTTPConnection(*address, timeout=5)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
@@ -214,14 +205,14 @@ def ask(address, path, **headers):
 
 def test_the_server_shows_the_site_and_nothing_else(address):
     assert address[0] == "127.0.0.1"
-    assert ask(address, "/")[0] == ask(address, "/runs.html")[0] == 200
+    assert get(address, "/")[0] == get(address, "/runs.html")[0] == 200
     for path in ("/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "//secret.txt",
                  "/runs/../../secret.txt", "/link.txt", "/runs/", "/..\\secret.txt"):
-        status, text = ask(address, path)
+        status, text = get(address, path)
         assert status == 404 and text != b"secret", path
-    assert ask(address, "/index.html", Host="elsewhere.example")[0] == 403
+    assert get(address, "/index.html", Host="elsewhere.example")[0] == 403
 
 
-def test_a_port_in_use_is_told(address, site):
+def test_a_port_in_use_is_an_error(address, site):
     with pytest.raises(RequestError, match="--port"):
         server(site, address[1])

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from benchmark.report.runs.grid import grids_of
-from benchmark.report.site.captions import caption
-from benchmark.report.site.charts import HEIGHT, WIDTH, chart, spark
-from benchmark.report.site.leaderboard import Scored, board
-from benchmark.report.site.numbers import decimals, text
-from benchmark.scores import Matrix, delta, relative_forgetting, worst_task
+from benchmark.report.site.charts import HEIGHT, WIDTH, chart, sparkline
+from benchmark.report.site.write import write_site
+from benchmark.scores import Matrix, delta, delta_curve, relative_forgetting, worst_task
+from tests.helpers.site_pages import LeaderboardPage, Markup
 
 ORDERS = {"rooms_s1": ("semantic", "depth", "normals"),
           "rooms_s2": ("normals", "depth", "semantic")}
 LEFT_OUT = ("lwf", "rooms_s2", 1)
+COMPLETE, INCOMPLETE, BOUNDS = "Lifelong methods with every run", "Runs are missing", "Bounds"
 
 
 @pytest.fixture
@@ -32,120 +30,154 @@ def filled(maker):
     return maker
 
 
-def shown(maker, baseline="finetune"):
-    return board(Scored(grids_of(maker.collection())[0]), baseline)
+@pytest.fixture
+def shown(tmp_path):
+    """The leaderboard of a maker's runs against a baseline, as its page shows it."""
+    def write(maker, baseline="finetune", sequences=None):
+        to = tmp_path / "site"
+        write_site(maker.collection(), to, sequences)
+        read = map(LeaderboardPage, (to / "index.html", *to.glob("board-*.html")))
+        return next(page for page in read if f"Δ vs {baseline} (%) ↑" in page.words)
+    return write
 
 
-def mean_of_means(values):
-    """`values` by (sequence, seed)."""
-    sequences = {sequence for sequence, _ in values}
-    return fmean(fmean(value for at, value in values.items() if at[0] == sequence)
-                 for sequence in sequences)
+def means(runs):
+    """The mean over orders of the mean over seeds, of values by (sequence, seed)."""
+    return fmean(fmean(value for key, value in runs.items() if key[0] == sequence)
+                 for sequence in {sequence for sequence, _ in runs})
+
+
+def number(text):
+    """A number as a page shows it."""
+    return float(text.replace("\N{MINUS SIGN}", "-"))
+
+
+def matrices(maker):
+    """By method, then (sequence, seed)."""
+    found = {}
+    for run in maker.made:
+        key = run.record.sequence, run.record.seed
+        found.setdefault(run.record.method.name, {})[key] = Matrix.of(run.record)
+    return found
 
 
 @pytest.mark.parametrize("baseline", ["finetune", "joint"])
-def test_cells_are_means_over_orders_of_means_over_seeds(filled, baseline):
-    runs = {}
-    for found in filled.made:
-        at = found.record.sequence, found.record.seed
-        runs.setdefault(found.record.method.name, {})[at] = Matrix.of(found.record)
-    made = shown(filled, baseline)
-    for row in (*made.complete, *made.incomplete):
-        own = runs[row.line.label]
-        for key, scores in {
-                "delta": {at: delta(own[at], runs[baseline][at]) for at in own},
-                "worst": {at: worst_task(own[at], runs[baseline][at]) for at in own},
-                "forgetting": {at: relative_forgetting(own[at]) for at in own}}.items():
-            expected = mean_of_means({at: score.value for at, score in scores.items()})
-            assert row.cells[key].value == pytest.approx(expected), (row.line.label, key)
-        depth = mean_of_means({at: own[at].final("depth", "abs") for at in own})
-        assert row.cells["depth/abs"].value == pytest.approx(depth)
+def test_cells_are_means_over_orders_of_means_over_seeds(filled, shown, baseline):
+    runs = matrices(filled)
+    page = shown(filled, baseline)
+    assert len(page.rows) == 5
+    for row in page.group(COMPLETE) + page.group(INCOMPLETE):
+        own, reference = runs[row.name], runs[baseline]
+        for key, values in {
+                "delta": {at: delta(own[at], reference[at]).value for at in own},
+                "worst": {at: worst_task(own[at], reference[at]).value for at in own},
+                "forgetting": {at: relative_forgetting(own[at]).value for at in own},
+                "depth/abs": {at: own[at].final("depth", "abs") for at in own}}.items():
+            assert row.cells[key].value == pytest.approx(means(values), rel=1e-6), (row.name, key)
+            if key in ("delta", "worst", "forgetting"):
+                assert number(row.cells[key].text.split()[0]) == round(means(values), 2)
 
 
-def test_ranks_are_for_methods_with_every_run(filled):
-    made = shown(filled)
-    gains = [row.gain for row in made.complete]
+def test_method_pages_draw_the_mean_gain_after_each_phase(filled, shown, tmp_path):
+    shown(filled)
+    runs = matrices(filled)
+    phases = zip(*([score.value for score in delta_curve(runs["had"][key], runs["finetune"][key])]
+                   for key in runs["had"]), strict=True)
+    expected = [means(dict(zip(runs["had"], values, strict=True))) for values in phases]
+    markup = Markup((tmp_path / "site/methods/had.html").read_text(encoding="utf-8"))
+    [described] = [attributes["aria-label"] for tag, attributes in markup.found
+                   if tag == "svg" and attributes["aria-label"].startswith("Δ vs finetune")]
+    values = [number(word.split()[1])
+              for word in described.partition("after phase: ")[2].removesuffix(" %").split(", ")]
+    assert values == pytest.approx(expected, abs=0.5)
+
+
+def test_ranks_are_for_methods_with_every_run(filled, shown):
+    page = shown(filled)
+    complete = page.group(COMPLETE)
+    gains = [row.cells["delta"].value for row in complete]
     assert gains == sorted(gains, reverse=True)
-    assert [row.rank for row in made.complete] == [1, 2, 3]
-    assert {row.line.label for row in made.complete} == {"finetune", "had", "der"}
-    [lacking] = made.incomplete
-    assert (lacking.line.label, lacking.rank, lacking.missing) == ("lwf", None, "rooms_s2 seed 1")
-    assert [row.rank for row in made.bounds] == [None]
-    assert "the 3 of 4 lifelong methods" in caption(made)[-1]
+    assert [row.rank for row in complete] == [1, 2, 3]
+    assert {row.name for row in complete} == {"finetune", "had", "der"}
+    [lacking] = page.group(INCOMPLETE)
+    assert (lacking.name, lacking.rank, lacking.cells["runs"].text) == ("lwf", None, "4 of 5")
+    assert lacking.cells["method"].text.endswith("missing: rooms_s2 seed 1")
+    assert [row.rank for row in page.group(BOUNDS)] == [None]
+    assert "the 3 of 4 lifelong methods" in page.sentences[-1]
 
 
-def test_only_ranked_cells_can_be_the_best(filled):
-    made = shown(filled)
-    for column in made.columns:
-        best = [row for row in (*made.complete, *made.incomplete, *made.bounds)
-                if row.cells[column.key].best]
-        if column.higher_is_better is None:
+def test_only_ranked_cells_can_be_the_best(filled, shown):
+    page = shown(filled)
+    directions = {"delta": max, "semantic/miou": max, "depth/abs": min, "normals/mean": min,
+                  "forgetting": min, "bwt": max, "worst": max}
+    for key in page.keys:
+        best = [row for row in page.rows if row.cells[key].best]
+        assert all(row in page.group(COMPLETE) for row in best)
+        if key in directions:
+            values = [row.cells[key].value for row in page.group(COMPLETE)]
+            assert {row.cells[key].value for row in best} == {directions[key](values)}
+        else:
             assert not best
-            continue
-        choose = max if column.higher_is_better else min
-        values = [row.cells[column.key].value for row in made.complete]
-        assert {row.cells[column.key].value for row in best} == {choose(values)}
-        assert all(row in made.complete for row in best)
 
 
-def test_an_interval_needs_two_seeds_of_an_order(filled, maker):
-    made = shown(filled)
-    for row in made.complete[:2]:
-        cell = row.cells["delta"]
-        assert cell.interval.low <= cell.value <= cell.interval.high
-        assert cell.bounds.startswith("[")
+def test_an_interval_needs_two_seeds_of_an_order(filled, maker, shown):
+    for row in shown(filled).group(COMPLETE):
+        mean, _, interval = row.cells["delta"].text.partition(" [")
+        low, high = map(number, interval.rstrip("]").split(", "))
+        assert low <= number(mean) <= high
     for method in ("finetune", "had"):
         maker.run(method, 0, "other_s1", ORDERS["rooms_s1"], epochs=3)
-    alone = board(Scored(grids_of(maker.collection(), ["other*"])[0]), "finetune")
-    assert all(not row.cells["delta"].bounds for row in alone.complete)
-    assert any("there is no interval" in sentence for sentence in caption(alone))
+    alone = shown(maker, sequences=["other*"])
+    assert all("[" not in row.cells["delta"].text for row in alone.rows)
+    assert any("no interval" in sentence for sentence in alone.sentences)
 
 
-def test_without_the_baseline_nothing_is_gained_or_ranked(filled):
-    made = shown(filled, "separate")
-    assert all(row.gain is None and row.rank is None for row in made.complete)
-    assert any("lhlbench run --method separate" in sentence for sentence in caption(made))
-    assert "Nothing is ranked" in caption(made)[-1]
+def test_without_a_baseline_nothing_is_gained_or_ranked(maker, shown):
+    for method in ("had", "lwf"):
+        maker.run(method)
+    page = shown(maker)
+    assert all(row.cells["delta"].value is None and row.rank is None for row in page.rows)
+    assert all("no run of the baseline finetune" in row.cells["delta"].reason
+               for row in page.rows)
+    assert any("lhlbench run --method finetune" in sentence for sentence in page.sentences)
+    assert "Nothing is ranked" in page.sentences[-1]
 
 
-def test_a_failed_run_is_a_missing_one(maker):
+def test_a_baseline_that_lacks_runs_is_named(maker, shown):
+    for seed in (0, 1):
+        maker.run("had", seed)
+    maker.run("finetune", 0)
+    page = shown(maker)
+    assert any("finetune was run at 1 of the 2" in sentence for sentence in page.sentences)
+
+
+def test_a_failed_run_is_a_missing_one(maker, shown):
     for method in ("finetune", "had", "lwf"):
         for seed in (0, 1):
             maker.run(method, seed, failed="out of memory" if (method, seed) == ("had", 1) else "")
-    made = shown(maker)
-    assert [row.line.label for row in made.incomplete] == ["had"]
-    assert made.incomplete[0].runs == 1
+    [lacking] = shown(maker).group(INCOMPLETE)
+    assert (lacking.name, lacking.cells["runs"].text) == ("had", "1 of 2")
 
 
 numbers = some.floats(-1e4, 1e4)
+curves = some.lists(numbers | some.none(), min_size=3, max_size=3)
 
 
-curve = some.lists(numbers | some.none(), min_size=3, max_size=3)
-
-
-@given(some.lists(curve, min_size=1, max_size=4))
+@given(some.lists(curves, min_size=1, max_size=4))
 def test_curves_stay_within_their_chart(curves):
     drawn = chart("Δ", curves[1:], curves[0])
     known = [value for curve in curves for value in curve if value is not None]
     assert (drawn is None) == (not known)
     if drawn:
-        points = [point for stroke in drawn.strokes for point in stroke.points]
+        points = [point for line in drawn.lines for point in line.points]
         assert len(points) == len(known)
         assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
 
 
 @given(some.lists(numbers, min_size=2, max_size=6))
 def test_higher_values_are_drawn_higher(values):
-    heights = [-y for _, y in spark(values).stroke.points]
+    heights = [-y for _, y in sparkline(values).line.points]
     for (one, low), (other, high) in zip(zip(values, heights, strict=True),
                                          zip(values[1:], heights[1:], strict=True), strict=False):
         assert (one <= other) or low >= high
         assert (one >= other) or low <= high
-
-
-@given(numbers)
-def test_a_number_is_read_back_as_it_was(value):
-    digits = decimals([value])
-    read = float(text(value, digits).replace("\N{MINUS SIGN}", "-"))
-    assert math.isclose(read, value, rel_tol=6e-4, abs_tol=1e-6)
-    assert text(-0.0001, 2) == "0.00"
