@@ -34,8 +34,7 @@ def prepare(dataset: Annotated[str, typer.Argument(help="nyuv2, cityscapes, task
     """Read a real data set once into one fast store; goes on where it was interrupted."""
     from benchmark.data.sources.prepared import PreparedConfig, PreparedSource
     from benchmark.data.sources.prepared import prepare as prepare_store
-    from benchmark.data.sources.registry import find_source
-    from benchmark.data.sources.source import default_cache
+    from benchmark.data.sources.source import default_cache, find_source
     from benchmark.data.store.verify import summary
 
     config = _dataset_config(dataset, settings)
@@ -101,7 +100,7 @@ def _dataset_config(dataset: str, settings: Sequence[str] | None,
     """The configuration of a data set: `content`, the block of a family, or its defaults, changed
     by --set."""
     from benchmark.config.overrides import override
-    from benchmark.data.sources.registry import source_config, source_names
+    from benchmark.data.sources.source import source_config, source_names
 
     if content is None and dataset not in source_names():
         raise unknown("data set", dataset, source_names())
@@ -116,8 +115,7 @@ def _find_store(name: str, root: Path | None, settings: Sequence[str] | None) ->
     Raises `RequestError` for an unknown name and `DataError` when the store cannot be made.
     """
     from benchmark.config.family import find_sequence, shipped_sequences
-    from benchmark.data.sources.registry import find_source, source_names
-    from benchmark.data.sources.source import DataPaths, default_cache
+    from benchmark.data.sources.source import DataPaths, default_cache, find_source, source_names
     from benchmark.data.store.files import MANIFEST, Store
 
     if (Path(name) / MANIFEST).is_file():

@@ -81,7 +81,7 @@ def _sequences() -> Rows:
 
 
 def _datasets() -> Rows:
-    from benchmark.data.sources.registry import find_source, source_names
+    from benchmark.data.sources.source import find_source, source_names
 
     return [{"dataset": name, "layouts": [layout.name for layout in layouts],
              "about": module.SUMMARY}

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
-from benchmark.data.sources.registry import find_source
-from benchmark.data.sources.source import DataPaths
+from benchmark.data.sources.source import DataPaths, find_source
 from benchmark.data.store.files import Store
 from benchmark.data.store.held_out import HeldOutStore
 from benchmark.engine.callbacks import Callback

@@ -20,8 +20,7 @@ from benchmark.config.family import (
 from benchmark.config.overrides import override
 from benchmark.config.recipe import Recipe
 from benchmark.config.yaml_file import validate
-from benchmark.data.sources.registry import find_source, source_config
-from benchmark.data.sources.source import SourceConfig
+from benchmark.data.sources.source import SourceConfig, find_source, source_config
 from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, unknown
 from benchmark.method import Method

@@ -226,7 +226,8 @@ def _comparison(grid: Grid, method: MethodRuns, other: MethodRuns,
     differences: dict[RunKey, float] = {}
     undefined: dict[RunKey, str] = {}
     if method.label in values and other.label in values:
-        pairs = values[method.label].join(values[other.label], how="inner", rsuffix="_other")
+        pairs = values[method.label].merge(values[other.label], left_index=True, right_index=True,
+                                           suffixes=("", "_other"))
         gains = pairs["value"] - pairs["value_other"]
         missing = gains.isna()
         differences = dict(zip(pairs.index[~missing], gains[~missing].tolist(), strict=True))

@@ -12,7 +12,7 @@ from benchmark.cli.app import invoke
 from benchmark.config.family import find_recipe, find_sequence, shipped_sequences
 from benchmark.data.loading.blocks import blocks
 from benchmark.data.loading.phase_data import PhaseData
-from benchmark.data.sources.registry import find_source, source_config
+from benchmark.data.sources.source import find_source, source_config
 from benchmark.data.store.writer import build
 from benchmark.engine.plan import make_plan
 from benchmark.engine.request import RunRequest

@@ -68,8 +68,8 @@ def paper_tables(cells: Sequence[Published], collection: RunCollection, embedded
     `embedded` takes runs of rendered data instead of the paper's; `sequences` are names or globs
     of the sequences to keep; `tuned` takes methods as they are tuned for a family, where they
     are; `extra` are words put at the end of every command. Raises `RequestError` for a pattern
-    that no table matches, and for a convention that is unknown or needs statistics that are
-    missing.
+    that no table matches, for a table that the paper's mapping lacks, and for a convention that is
+    unknown or needs statistics that are missing.
     """
     convention = str(Convention.parse(convention))
     mapping = load_mapping(cells[0].paper, embedded, tuned)
@@ -77,7 +77,7 @@ def paper_tables(cells: Sequence[Published], collection: RunCollection, embedded
     for cell in cells:
         by_key.setdefault(cell.key, []).append(cell)
     names = {key: table.sequence for key in by_key
-             if isinstance(table := mapping.tables[key], TableMapping)}
+             if isinstance(table := mapping.of(key), TableMapping)}
     for pattern in sequences or ():
         if not any(fnmatchcase(name, pattern) for name in names.values()):
             raise unknown("sequence of this paper", pattern, names.values())
@@ -95,7 +95,7 @@ class _TableBuilder:
                  extra: Sequence[str]) -> None:
         self.cells, self.mapping = cells, mapping
         self.embedded, self.convention = embedded, convention
-        chosen = mapping.tables[cells[0].key]
+        chosen = mapping.of(cells[0].key)
         self.unmeasured = chosen if isinstance(chosen, str) else ""
         """Why nothing is measured; empty where something is."""
         self.place = chosen if isinstance(chosen, TableMapping) else None

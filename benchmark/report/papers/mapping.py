@@ -92,6 +92,14 @@ class PaperMapping:
     tuned: bool = False
     """Whether methods run as tuned for the family, where they are, instead of by their defaults."""
 
+    def of(self, key: Key) -> TableMapping | str:
+        """The runs of a table, or why it has none. Raises `RequestError` where nothing says so."""
+        if key not in self.tables:
+            paper, *setting = key
+            raise RequestError(f"results/paper/{paper}.yaml: tables: nothing says what "
+                               f"{', '.join(filter(None, setting))} is measured by")
+        return self.tables[key]
+
     def is_tuned(self, table: TableMapping) -> bool:
         """Whether the methods of a table run as tuned."""
         return self.tuned and find_sequence(table.sequence).family.tuned is not None
@@ -106,9 +114,13 @@ def load_mapping(paper: str, embedded: bool = False, tuned: bool = False) -> Pap
     path = shipped("results/paper") / f"{paper}.yaml"
     file = yaml_file.parse(_File, path)
     tables: dict[Key, TableMapping | str] = {}
-    for entry in file.tables:
+    entries: dict[Key, int] = {}
+    for index, entry in enumerate(file.tables):
+        key = paper, entry.table, entry.dataset, entry.backbone, entry.variant
+        if (before := entries.setdefault(key, index)) != index:
+            raise RequestError(f"{path}: tables.{index}: the table of tables.{before} again")
         chosen = entry.embedded if embedded and entry.embedded is not None else entry.measured
-        tables[paper, entry.table, entry.dataset, entry.backbone, entry.variant] = chosen
+        tables[key] = chosen
     found = PaperMapping(file.citation, file.methods, tables)
     if not tuned:
         return found

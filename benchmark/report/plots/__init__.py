@@ -1,79 +1,138 @@
-"""Plots of records: one module per kind, each with `draw`.
-
-`draw(collection, sequences, to) -> list[Path]` writes PNG and PDF files below `to` and returns
-them; `sequences` are names or globs to keep. Kinds that measure gains take `baseline` too.
-"""
+"""Plots of records: figures of a grid's runs, each kind a function that the word a user types
+names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.errors import RequestError, unknown
-from benchmark.report.runs.collection import Collection, StoredRun
-from benchmark.report.runs.grid import BASELINES
+from benchmark.report.runs.collection import RunCollection, StoredRun
+from benchmark.report.runs.grid import BASELINES, grids_of, sequence_grids
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from benchmark.report.plots.data import FigureData
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of plot: the module beside this one whose function of the kind's name draws it.
+
+    That function returns one figure, or several by what their files' names begin with, and
+    refuses with a `RequestError` what cannot be drawn.
+    """
+
+    module: str
+    per_sequence: bool = False
+    """Whether each sequence has a figure of its own; else each family has."""
+    takes_baseline: bool = False
+    usual_methods: tuple[str, ...] = ()
+    """Methods shown unless others are asked for, where there are runs of them."""
+
+    def function(self, name: str) -> Callable[[FigureData], Figure | Mapping[str, Figure]]:
+        """What draws the kind called `name`."""
+        found: Callable[[FigureData], Figure | Mapping[str, Figure]]
+        found = getattr(import_module(f"{__name__}.{self.module}"), name)
+        return found
+
 
 PLOTS = {
-    "forgetting": "benchmark.report.plots.forgetting",
-    "matrix": "benchmark.report.plots.matrix",
-    "delta": "benchmark.report.plots.delta",
-    "stability": "benchmark.report.plots.stability",
-    "tradeoff": "benchmark.report.plots.tradeoff",
-    "ranks": "benchmark.report.plots.ranks",
-    "orders": "benchmark.report.plots.orders",
-    "separate": "benchmark.report.plots.separate",
-    "predictions": "benchmark.report.plots.predictions",
-    "imbalance": "benchmark.report.plots.imbalance",
-    "gradients": "benchmark.report.plots.gradients",
+    "forgetting": Kind("curves", per_sequence=True),
+    "matrix": Kind("matrix", per_sequence=True),
+    "delta": Kind("curves", takes_baseline=True),
+    "stability": Kind("scatter", takes_baseline=True),
+    "tradeoff": Kind("scatter", takes_baseline=True),
+    "ranks": Kind("ranks", takes_baseline=True),
+    "orders": Kind("rows", takes_baseline=True),
+    "separate": Kind("rows", usual_methods=("had",)),
+    "predictions": Kind("predictions", per_sequence=True),
+    "imbalance": Kind("imbalance", per_sequence=True),
+    "gradients": Kind("gradients", per_sequence=True),
 }
-"""The kinds: the name a user types -> the module that draws it."""
+"""The kinds by the name that a user types."""
 
-WITH_BASELINE = frozenset({"delta", "stability", "tradeoff", "ranks", "orders"})
-"""Kinds whose `draw` takes the baseline gains are measured against."""
-
-USUAL_METHODS = {"separate": ("had",)}
-"""Methods a kind shows unless others are asked for, where there are runs of them."""
+WITH_BASELINE = frozenset(name for name, kind in PLOTS.items() if kind.takes_baseline)
+"""Kinds that take the baseline gains are measured against."""
 
 
-def draw(kind: str, collection: Collection, sequences: Sequence[str] | None, to: Path,
+def draw(kind: str, collection: RunCollection, sequences: Sequence[str] | None, to: Path,
          methods: Sequence[str] = (), baseline: str | None = None) -> list[Path]:
-    """Draw one kind of plot below `to`; the files written.
+    """Write the `figures` of one kind as PNG and PDF files below `to`; the files."""
+    from benchmark.report.plots.figure import save
 
-    `methods` are names or globs; bounds and baselines are kept beside them. Without a `baseline`
-    each kind takes its own. Raises `RequestError` for a kind that does not exist, for a baseline
-    where a kind takes none, and for patterns that no run matches.
+    return [file for name, figure in figures(kind, collection, sequences, methods, baseline)
+            for file in save(figure, to, name)]
+
+
+def figures(kind: str, collection: RunCollection, sequences: Sequence[str] | None = None,
+            methods: Sequence[str] = (), baseline: str | None = None,
+            ) -> Iterator[tuple[str, Figure]]:
+    """The figures of one kind of plot, each with a name for its file: one or more per family, or
+    per sequence, and recipe.
+
+    `sequences` and `methods` are names or globs; bounds and baselines are kept beside the
+    methods. Without a `baseline` each kind takes its own. Runs that a figure cannot be drawn of
+    are left out with a `NotDrawn` warning. Raises `RequestError` for a kind that does not exist,
+    for a baseline where a kind takes none, for patterns that no run matches, and when nothing can
+    be drawn.
     """
+    from matplotlib import rc_context
+
+    from benchmark.report.plots.data import FigureData
+    from benchmark.report.plots.figure import NotDrawn, file_name
+    from benchmark.report.plots.style import SETTINGS, looks_of
+
     if kind not in PLOTS:
         raise unknown("plot", kind, PLOTS)
     if baseline is not None and kind not in WITH_BASELINE:
         raise RequestError(f"plot {kind} takes no baseline; {', '.join(sorted(WITH_BASELINE))} do")
-    module = import_module(PLOTS[kind])
+    shown, function = PLOTS[kind], PLOTS[kind].function(kind)
+    collection = _of_methods(collection, methods)
+    looks = looks_of([*grids_of(collection, sequences), *sequence_grids(collection, sequences)])
     if not methods:
-        methods = [name for name in USUAL_METHODS.get(kind, ()) if name in _names(collection)]
-    given = {"baseline": baseline} if baseline else {}
-    files: list[Path] = module.draw(_only(collection, methods), sequences, to, **given)
-    return files
+        collection = _of_methods(collection, [name for name in shown.usual_methods
+                                              if name in collection.methods])
+    used: set[str] = set()
+    refusals: list[RequestError] = []
+    for grid in (sequence_grids if shown.per_sequence else grids_of)(collection, sequences):
+        data = FigureData(grid, looks, baseline)
+        try:
+            if not any(method.runs for method in grid.methods):
+                raise RequestError(f"{data.title}: no finished run")
+            with rc_context(SETTINGS):
+                made = function(data)
+        except RequestError as error:
+            refusals.append(error)
+            continue
+        for start, figure in (made if isinstance(made, Mapping) else {kind: made}).items():
+            name = file_name(f"{start}_{data.title}", used)
+            used.add(name)
+            yield name, figure
+    if refusals and not used:
+        raise refusals[0]
+    for refusal in refusals:
+        warnings.warn(str(refusal), NotDrawn, stacklevel=2)
 
 
-def _only(collection: Collection, methods: Sequence[str]) -> Collection:
-    if not methods:
+def _of_methods(collection: RunCollection, patterns: Sequence[str]) -> RunCollection:
+    """The runs of methods that match one of `patterns`, of bounds and of baselines; all without
+    patterns."""
+    if not patterns:
         return collection
-    names = _names(collection)
-    for pattern in methods:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise unknown("method with runs", pattern, names)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in collection.methods):
+            raise unknown("method with runs", pattern, collection.methods)
 
-    def kept(found: StoredRun) -> bool:
-        method = found.record.method
+    def kept(run: StoredRun) -> bool:
+        method = run.record.method
         return (method.kind == "bound" or method.name in BASELINES
-                or any(fnmatchcase(method.name, pattern) for pattern in methods))
+                or any(fnmatchcase(method.name, pattern) for pattern in patterns))
 
-    return replace(collection, complete=tuple(filter(kept, collection.complete)),
-                   failed=tuple(filter(kept, collection.failed)))
-
-
-def _names(collection: Collection) -> set[str]:
-    return {found.record.method.name for found in (*collection.complete, *collection.failed)}
+    return collection.filtered(kept)

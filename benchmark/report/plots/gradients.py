@@ -2,15 +2,12 @@
 
 HAD (Zhang et al., CVPR 2026) distils where the loss map between student and teacher changes, not
 where the prediction does. Both are drawn for the old tasks of the last phase: the teacher is what
-the network said after the phase before.
+the network predicted after the phase before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +19,11 @@ from numpy.typing import NDArray
 
 from benchmark.components.salience import salient_pixels, sobel
 from benchmark.errors import RequestError
-from benchmark.report.plots.drawing import write
-from benchmark.report.plots.keys import key_of
-from benchmark.report.plots.means import title_of
-from benchmark.report.plots.panels import Block, sheet
-from benchmark.report.plots.previewed import Shown, previewed
+from benchmark.report.plots.data import FigureData
+from benchmark.report.plots.keys import colour_key
+from benchmark.report.plots.pictures import Block, figure_of_blocks
+from benchmark.report.plots.previewed import PreviewedRun, previewed_runs
 from benchmark.report.plots.style import COLOURS
-from benchmark.report.runs.collection import Collection
-from benchmark.report.runs.grid import Grid
 from benchmark.tasks import Task
 from benchmark.tasks.appearance import Pixels, coloured
 from benchmark.tasks.kinds import kind_of
@@ -51,7 +45,7 @@ class Distilling:
     threshold: float
 
     @classmethod
-    def of(cls, run: Shown) -> Distilling:
+    def of(cls, run: PreviewedRun) -> Distilling:
         """The settings of a run."""
         config = run.record.method.config
         soft = config.get("targets") == "soft"
@@ -59,7 +53,7 @@ class Distilling:
                    _number(config.get("salience_threshold"), THRESHOLD))
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """In words."""
         targets = f"soft targets, T = {self.temperature:g}" if self.soft else "hard targets"
         return f"{targets}, k = {self.threshold:g}"
@@ -82,33 +76,31 @@ class Maps:
     """Bool: where that gradient, min-max scaled per image, exceeds k."""
 
 
-def draw(collection: Collection, sequences: Sequence[str] | None, to: Path) -> list[Path]:
-    """Write `gradients_<method>_<sequence>` as PNG and PDF for every lifelong method shown.
+def gradients(data: FigureData) -> dict[str, Figure]:
+    """A figure for every lifelong method of one sequence that is shown.
 
-    Raises `RequestError` as `previewed` does, and when no run has an old task.
+    Raises `RequestError` as `previewed_runs` does, and when no run has an old task.
     """
-    files: list[Path] = []
-    for grid, runs in previewed(collection, sequences):
-        for run in runs:
-            if not run.bound and _old_tasks(run):
-                files += write(f"gradients_{run.label}", [grid], partial(figure, run=run), to)
-    if not files:
-        raise RequestError("no run with previews has a task that it learnt in an earlier phase; "
-                           "gradients are drawn for lifelong methods on two tasks or more")
-    return files
+    figures = {f"gradients_{run.label}": _figure(data, run) for run in previewed_runs(data)
+               if not run.bound and _old_tasks(run)}
+    if not figures:
+        raise RequestError(f"{data.title}: no run with previews has a task that it learnt in an "
+                           "earlier phase; gradients are drawn for lifelong methods on two tasks "
+                           "or more")
+    return figures
 
 
-def figure(grid: Grid, run: Shown) -> Figure:
+def _figure(data: FigureData, run: PreviewedRun) -> Figure:
     """A block per old task."""
     last, how = len(run.previews.tasks), Distilling.of(run)
     about = (f"After phase {last} ({run.previews.tasks[-1].name}), on the first evaluation images; "
-             f"teacher: after phase {last - 1}. Distance: {how.told}. Gradients and distances "
+             f"teacher: after phase {last - 1}. Distance: {how.text}. Gradients and distances "
              f"from 0 (black) to their largest value in the image. Seed {run.record.seed}.")
-    return sheet(f"{run.label} on {title_of(grid)}: gradients", about,
-                 [_block(run, task, how) for task in _old_tasks(run)])
+    return figure_of_blocks(f"{run.label} on {data.title}: gradients", about,
+                            [_block(run, task, how) for task in _old_tasks(run)])
 
 
-def maps_of(run: Shown, task: Task, how: Distilling, images: int = ROWS) -> Maps:
+def maps_of(run: PreviewedRun, task: Task, how: Distilling, images: int = ROWS) -> Maps:
     """The maps of an old task after the last phase, on the first `images`."""
     last, kind = len(run.previews.tasks), kind_of(task)
     teacher, student = (torch.from_numpy(run.previews.raw[phase, task.name][:images]).float()
@@ -122,24 +114,25 @@ def maps_of(run: Shown, task: Task, how: Distilling, images: int = ROWS) -> Maps
     return Maps(*(each.numpy() for each in found))
 
 
-def _old_tasks(run: Shown) -> list[Task]:
+def _old_tasks(run: PreviewedRun) -> list[Task]:
     """The tasks whose outputs are known after the last two phases."""
     last = len(run.previews.tasks)
     return [task for task in run.previews.tasks if (last - 1, task.name) in run.previews.raw]
 
 
-def _block(run: Shown, task: Task, how: Distilling) -> Block:
+def _block(run: PreviewedRun, task: Task, how: Distilling) -> Block:
     found = maps_of(run, task, how)
     truth = run.previews.truth[task.name][:ROWS]
-    told, teacher, student = coloured(task, truth, task.valid(truth), found.teacher, found.student)
+    shown, teacher, student = coloured(task, truth, task.valid(truth), found.teacher,
+                                       found.student)
     images = run.previews.images[:ROWS].transpose(0, 2, 3, 1)
     return Block(task.name, {
-        "image": images, "truth": told, "teacher": teacher, "student": student,
+        "image": images, "truth": shown, "teacher": teacher, "student": student,
         "gradient of the student's prediction": _bright(found.steepness),
         "distance to the teacher": _bright(found.distance),
         "gradient of the distance": _bright(found.gradient),
         f"salient: {100 * found.salient.mean():.1f} % of pixels": _marked(images, found.salient)},
-        key_of(task, truth, found.teacher, found.student))
+        colour_key(task, truth, found.teacher, found.student))
 
 
 def _bright(maps: Map) -> Pixels:

@@ -6,10 +6,7 @@ sides of delta = 0.5 on the channel mean, min-max scaled per image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,19 +17,17 @@ from numpy.typing import NDArray
 
 from benchmark.errors import RequestError
 from benchmark.record import STATISTICS_FILE, Statistics, load_statistics
-from benchmark.report.plots.drawing import Sheet, text_inches, write
-from benchmark.report.plots.means import title_of
-from benchmark.report.plots.previewed import Shown, previewed, who
+from benchmark.report.plots.data import FigureData
+from benchmark.report.plots.figure import new_figure, text_width
+from benchmark.report.plots.previewed import PreviewedRun, choice_text, previewed_runs
 from benchmark.report.plots.style import COLOURS
-from benchmark.report.runs.collection import Collection
-from benchmark.report.runs.grid import Grid
 from benchmark.tasks import Task
 from benchmark.tasks.binary.metrics import THRESHOLDS
 from benchmark.tasks.kinds import kind_of
 from benchmark.tasks.lookup import check
 
-_HIGH, _LEFT, _HEAD = 1.1, 0.5, 0.55
-"""Inches of a panel's axes, of what stands left of them and above."""
+HEIGHT = 1.1
+"""Inches of a panel's axes."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Shares:
         return float(some.max() / some.min()) if len(some) else float("nan")
 
     @property
-    def told(self) -> str:
+    def ratio_text(self) -> str:
         """The ratio, and how many groups get nothing."""
         none = int((self.percent == 0).sum())
         if none == len(self.groups) - 1:
@@ -60,44 +55,36 @@ class Shares:
         return f"{ratio} : 1" + (f", {none} of {len(self.groups)} never" if none else "")
 
 
-def draw(collection: Collection, sequences: Sequence[str] | None, to: Path) -> list[Path]:
-    """Write `imbalance_<sequence>` as PNG and PDF: a row per run, a panel per task.
+def imbalance(data: FigureData) -> Figure:
+    """Bars from the largest group to the smallest: a row per run of one sequence, a panel per task.
 
-    Raises `RequestError` as `previewed` does, and for statistics that are damaged.
+    Raises `RequestError` as `previewed_runs` does, and for statistics that are damaged.
     """
-    return [file for grid, runs in previewed(collection, sequences)
-            for file in write("imbalance", [grid], partial(figure, runs=runs), to)]
-
-
-def figure(grid: Grid, runs: Sequence[Shown]) -> Figure:
-    """Bars from the largest group to the smallest."""
+    runs = previewed_runs(data)
     found = [[shares(run, task) for task in run.previews.tasks] for run in runs]
     widths = [max(1.3, 0.17 * len(each.groups)) for each in found[0]]
-    names = max(text_inches(group) for each in found[0] for group in each.groups)
-    high = _HEAD + _HIGH + names + 0.15
+    names = max(text_width(group) for each in found[0] for group in each.groups)
     counts = sorted({len(run.previews.images) for run in runs})
     about = ("Share of the pixels predicted to be of each group after the last phase; above, the "
              "largest share to the smallest that occurs. Classes and binary maps: labelled pixels "
              "of all evaluation images, a tick is the truth's share; other maps: the first "
              f"{' or '.join(map(str, counts))} images, cut at half of each image's range. "
-             f"{who(grid, runs)}")
-    made = Sheet(f"{title_of(grid)}: imbalance of pseudo-labels", about,
-                 sum(widths) + _LEFT * (len(widths) + 0.5), high * len(runs))
-    for row, (run, panels) in enumerate(zip(runs, found, strict=True)):
-        left = _LEFT
-        title = made.axes(left, row * high, 1, 0.2)
-        title.set_axis_off()
-        title.text(0, 0.5, run.label, fontweight="bold", va="center")
-        for task, each, width in zip(run.previews.tasks, panels, widths, strict=True):
-            axes = made.axes(left, row * high + _HEAD, width, _HIGH)
-            axes.set_title(f"{task.name}\n{each.told}", fontsize="medium", loc="left")
-            _bars(axes, each)
-            left += width + _LEFT
-        made.figure.axes[-len(panels)].set_ylabel("% of pixels")
-    return made.figure
+             f"{choice_text(data.grid, runs)}")
+    figure = new_figure(f"{data.title}: imbalance of pseudo-labels", about,
+                        sum(widths) + 0.5 * len(widths), len(runs) * (HEIGHT + names + 0.75))
+    parts = figure.subfigures(len(runs), 1, squeeze=False).ravel()
+    for part, run, row in zip(parts, runs, found, strict=True):
+        part.suptitle(run.label, x=0.12 / figure.get_figwidth(), ha="left", fontweight="bold",
+                      fontsize="medium")
+        panels = part.subplots(1, len(row), width_ratios=widths, squeeze=False).ravel()
+        panels[0].set_ylabel("% of pixels")
+        for axes, task, each in zip(panels, run.previews.tasks, row, strict=True):
+            axes.set_title(f"{task.name}\n{each.ratio_text}", fontsize="medium")
+            _draw_bars(axes, each)
+    return figure
 
 
-def shares(run: Shown, task: Task) -> Shares:
+def shares(run: PreviewedRun, task: Task) -> Shares:
     """What a run predicts of a task after its last phase, by group.
 
     Raises `RequestError` when the statistics of the run are missing or do not fit its task.
@@ -118,7 +105,7 @@ def shares(run: Shown, task: Task) -> Shares:
     return Shares(("low", "high"), _percent(np.bincount(groups.flatten(), minlength=2)), None)
 
 
-def _statistics(run: Shown, task: Task) -> Statistics:
+def _statistics(run: PreviewedRun, task: Task) -> Statistics:
     last = len(run.previews.tasks)
     try:
         found = load_statistics(run.folder)[last, task.name]
@@ -134,7 +121,7 @@ def _percent(counts: NDArray[Any]) -> NDArray[np.float64]:
     return percent
 
 
-def _bars(axes: Axes, found: Shares) -> None:
+def _draw_bars(axes: Axes, found: Shares) -> None:
     order = np.argsort(-found.percent, kind="stable")
     places = np.arange(len(order))
     axes.bar(places, found.percent[order], color=COLOURS[0], width=0.8)

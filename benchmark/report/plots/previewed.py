@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,9 @@ from pathlib import Path
 from benchmark.engine.previews import PREVIEWS_FILE, Previews, load
 from benchmark.errors import RequestError
 from benchmark.record import Record
-from benchmark.report.plots.drawing import NotDrawn
-from benchmark.report.plots.means import REFERENCE, best_first, by_sequence, title_of
-from benchmark.report.runs.collection import Collection
-from benchmark.report.runs.grid import Grid, RunKey
-from benchmark.report.runs.lines import MethodRuns
+from benchmark.report.plots.data import FigureData
+from benchmark.report.plots.style import REFERENCE
+from benchmark.report.runs.grid import Grid, MethodRuns
 from benchmark.report.tables.names import METRIC_NAMES
 from benchmark.tasks import Task
 
@@ -23,7 +20,7 @@ MOST = 8
 
 
 @dataclass(frozen=True)
-class Shown:
+class PreviewedRun:
     """The run of a method that stands for it: of those that kept previews, that of the lowest
     seed."""
 
@@ -37,7 +34,7 @@ class Shown:
         """Whether it breaks the rules of lifelong learning on purpose."""
         return self.record.method.kind == "bound"
 
-    def measured(self, task: Task, phase: int) -> str:
+    def metric_text(self, task: Task, phase: int) -> str:
         """The primary metric on all evaluation images after a phase: `mIoU 34.30 %`."""
         (info,) = (each for each in self.record.tasks if each.name == task.name)
         (metric,) = (each for each in info.metrics if each.primary)
@@ -45,65 +42,55 @@ class Shown:
         name = METRIC_NAMES.get(metric.name, metric.name)
         if value is None:
             return f"{name} undefined"
-        told = f"{value:.2f}" if metric.unit in ("%", "deg") else f"{value:.4g}"
-        return f"{name} {told} {metric.unit}".rstrip()
+        number = f"{value:.2f}" if metric.unit in ("%", "deg") else f"{value:.4g}"
+        return f"{name} {number} {metric.unit}".rstrip()
 
 
-def previewed(collection: Collection,
-              sequences: Sequence[str] | None) -> list[tuple[Grid, list[Shown]]]:
-    """Grids of one sequence with the runs to show of each: lifelong methods best first, then
-    bounds.
+def previewed_runs(data: FigureData) -> list[PreviewedRun]:
+    """The runs of one sequence to show: lifelong methods best first, then bounds.
 
-    Of more than `MOST` lifelong methods, the best and the reference. A grid without previews is
-    left out with a `NotDrawn` warning. Raises `RequestError` when that leaves nothing, and for a
-    file that is damaged or not of its run.
+    Of more than `MOST` lifelong methods, the best and the reference. Raises `RequestError` when
+    no run has previews, and for a file that is damaged or not of its run.
     """
-    found = [(grid, _shown(grid)) for grid in by_sequence(collection, sequences)]
-    without = [_refusal(grid) for grid, runs in found if not runs]
-    if len(without) == len(found):
-        raise RequestError(without[0])
-    for refusal in without:
-        warnings.warn(refusal, NotDrawn, stacklevel=2)
-    return [(grid, runs) for grid, runs in found if runs]
-
-
-def who(grid: Grid, runs: Sequence[Shown]) -> str:
-    """Which runs are shown, for the head of a figure."""
-    seeds = sorted({run.record.seed for run in runs})
-    told = f"Seed {seeds[0]}." if len(seeds) == 1 else "The lowest seed of each method."
-    shown = {run.label for run in runs}
-    left = sum(line.label not in shown for line in grid.lines if line.runs)
-    if left:
-        told += (f" {left} more with runs are not shown: of those with previews, the {MOST} best "
-                 "lifelong methods are; choose with --methods.")
-    return told
-
-
-def _shown(grid: Grid) -> list[Shown]:
-    runs = {line.label: run for line in grid.lines if (run := _of(line))}
-    lifelong = [label for label in best_first(grid) if label in runs]
+    grid = data.grid
+    runs = {method.label: run for method in grid.methods if (run := _previewed_run(method))}
+    if not runs:
+        raise RequestError(_how_to_make_previews(data.title, grid))
+    lifelong = [label for label in data.best_first if label in runs]
     best = lifelong[:MOST]
     if REFERENCE in lifelong[MOST:]:
         best[-1] = REFERENCE
     return [runs[label] for label in best] + [run for run in runs.values() if run.bound]
 
 
-def _of(line: MethodRuns[RunKey]) -> Shown | None:
-    for _, found in sorted(line.runs.items(), key=lambda item: item[0][1]):
-        if (found.folder / PREVIEWS_FILE).exists():
-            previews = load(found.folder)
-            names = [task.name for task in found.record.tasks]
+def choice_text(grid: Grid, runs: Sequence[PreviewedRun]) -> str:
+    """Which runs are shown, for the head of a figure."""
+    seeds = sorted({run.record.seed for run in runs})
+    chosen = f"Seed {seeds[0]}." if len(seeds) == 1 else "The lowest seed of each method."
+    shown = {run.label for run in runs}
+    left = sum(method.label not in shown for method in grid.methods if method.runs)
+    if left:
+        chosen += (f" {left} more with runs are not shown: of those with previews, the {MOST} best "
+                   "lifelong methods are; choose with --methods.")
+    return chosen
+
+
+def _previewed_run(method: MethodRuns) -> PreviewedRun | None:
+    for _, run in sorted(method.runs.items(), key=lambda item: item[0][1]):
+        if (run.folder / PREVIEWS_FILE).exists():
+            previews = load(run.folder)
+            names = [task.name for task in run.record.tasks]
             if ([task.name for task in previews.tasks] != names
                     or any((len(names), name) not in previews.raw for name in names)):
-                raise RequestError(f"{found.folder / PREVIEWS_FILE}: does not hold the outputs of "
+                raise RequestError(f"{run.folder / PREVIEWS_FILE}: does not hold the outputs of "
                                    f"{', '.join(names)} after phase {len(names)}, as the record "
                                    "beside it has them")
-            return Shown(line.label, found.record, found.folder, previews)
+            return PreviewedRun(method.label, run.record, run.folder, previews)
     return None
 
 
-def _refusal(grid: Grid) -> str:
-    line = next((line for line in grid.lines if line.runs), grid.lines[0])
-    at = next(iter(line.runs), grid.cells[0])
-    return (f"{title_of(grid)}: no run left {PREVIEWS_FILE} (published and older runs have none); "
-            f"make one with {grid.command(line.method, at, line)} --overwrite")
+def _how_to_make_previews(title: str, grid: Grid) -> str:
+    method = next((method for method in grid.methods if method.runs), grid.methods[0])
+    key = next(iter(method.runs), grid.keys[0])
+    return (f"{title}: no run left {PREVIEWS_FILE} (published and older runs have none); make one "
+            f"with {grid.command(method.name, key, method)} --overwrite")

@@ -2,133 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import ceil, nan
-from pathlib import Path
+from math import ceil
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.errors import RequestError
-from benchmark.report.plots.drawing import Sheet, text_inches, write
-from benchmark.report.plots.means import REFERENCE, Mean, mean_of, title_of
-from benchmark.report.plots.rows import ROW, dot, names_width, rows
+from benchmark.report.plots.data import FigureData
+from benchmark.report.plots.figure import new_figure, text_width
+from benchmark.report.plots.rows import ROW, WIDTH, draw_mean, named_rows
 from benchmark.report.plots.style import COLOURS
-from benchmark.report.runs.collection import Collection
-from benchmark.report.runs.grid import Grid, RunKey, grids_of
+from benchmark.report.runs.summary import means_by
 from benchmark.statistics import ALPHA, Friedman, friedman
 
-WIDTH = 4.2
+if TYPE_CHECKING:
+    import pandas as pd
 
-Gains = dict[str, dict[RunKey, float]]
-"""Label -> Delta of each run."""
+BAR = 0.09
+"""Inches from one bar of methods that are not told apart to the next."""
 
 
-def draw(collection: Collection, sequences: Sequence[str] | None, to: Path,
-         baseline: str = REFERENCE) -> list[Path]:
-    """One figure per family and recipe; lifelong methods, ranked by Delta within each run.
+def ranks(data: FigureData) -> Figure:
+    """A critical-difference diagram of lifelong methods, ranked by Delta within each run; else
+    mean ranks and why there is no critical difference.
 
-    Raises `RequestError` for a pattern that no run matches, when the baseline has no run, and
-    when there is no run that two methods or more share.
+    Raises `RequestError` when the baseline has no run, and when there is no run that two methods
+    or more share.
     """
-    return write("ranks", grids_of(collection, sequences),
-                 lambda grid: figure(grid, baseline), to)
-
-
-def figure(grid: Grid, baseline: str = REFERENCE) -> Figure:
-    """A critical-difference diagram, else mean ranks and why there is no critical difference."""
-    scores = {line.label: grid.deltas(line, baseline) for line in grid.lines
-              if line.runs and not line.bound}
-    gains = {label: {at: score.value for at, score in each.items() if score.value is not None}
-             for label, each in scores.items()}
-    runs = [at for at in grid.cells if any(at in each for each in gains.values())]
+    methods = [method.label for method in data.grid.lifelong if method.runs]
+    gains = data.scores(["delta"]).pivot(index=["sequence", "seed"], columns="label",
+                                         values="value").reindex(columns=methods)
+    gains = gains[gains.notna().any(axis=1)]
     try:
-        test = friedman({label: [each.get(at, nan) for at in runs]
-                         for label, each in gains.items()})
+        test = friedman({label: gains[label].tolist() for label in methods})
     except RequestError as refusal:
-        return _intervals(grid, baseline, gains, str(refusal))
-    return _critical(grid, baseline, test)
+        return _intervals(data, gains, str(refusal))
+    return _critical(data, test)
 
 
-def mean_ranks(gains: Gains) -> dict[str, Mean]:
-    """Mean rank by label, best first, over the runs that every method has; 1 is best.
+def mean_ranks(gains: pd.DataFrame) -> pd.DataFrame:
+    """`label`, `mean`, `low` and `high` of ranks, best first, over the runs that every method has;
+    1 is best. `gains` has a row per sequence and seed, and a column per method.
 
     Empty when there is no such run.
     """
-    from scipy.stats import rankdata
-
-    shared = set.intersection(*(set(each) for each in gains.values())) if gains else set()
-    ranks: Gains = {label: {} for label in gains}
-    for at in shared:
-        for label, rank in zip(gains, rankdata([-each[at] for each in gains.values()]),
-                               strict=True):
-            ranks[label][at] = float(rank)
-    means = {label: mean for label, each in ranks.items() if (mean := mean_of(each))}
-    return dict(sorted(means.items(), key=lambda item: item[1].value))
+    within = gains.dropna().rank(axis="columns", ascending=False)
+    scores = within.melt(var_name="label", ignore_index=False).reset_index()
+    return means_by(scores, ["label"]).sort_values("mean", kind="stable")
 
 
-def _intervals(grid: Grid, baseline: str, gains: Gains, refusal: str) -> Figure:
-    means = mean_ranks(gains)
+def _intervals(data: FigureData, gains: pd.DataFrame, refusal: str) -> Figure:
+    means, shared = mean_ranks(gains), len(gains.dropna())
     if len(means) < 2:
-        raise RequestError(f"{title_of(grid)}: no run that all methods share, so nothing is "
-                           f"ranked: {refusal}; --methods leaves methods out")
-    shared = len(set.intersection(*(set(each) for each in gains.values())))
-    left = names_width(list(means))
-    told = "; bars: 95 % bootstrap intervals over seeds" if len(grid.seeds) > 1 else ""
-    sheet = Sheet(_title(grid), f"Rank of Δ over {baseline} among {len(means)} methods, mean over "
-                  f"the {shared} of {len(grid.cells)} runs that all of them have{told}. "
-                  f"No critical difference: {refusal}.",
-                  left + WIDTH + 0.3, len(means) * ROW + 0.6)
-    axes = rows(sheet, left, 0.05, WIDTH, list(means))
-    for row, mean in enumerate(means.values()):
-        dot(axes, row, mean, COLOURS[0])
+        raise RequestError(f"{data.title}: no run that all methods share, so nothing is ranked: "
+                           f"{refusal}; --methods leaves methods out")
+    bars = "; bars: 95 % bootstrap intervals over seeds" if len(data.grid.seeds) > 1 else ""
+    names = means["label"].tolist()
+    figure = new_figure(f"{data.title}: ranks of methods",
+                        f"Rank of Δ over {data.baseline} among {len(means)} methods, mean over the "
+                        f"{shared} of {len(data.grid.keys)} runs that all of them have{bars}. No "
+                        f"critical difference: {refusal}.",
+                        WIDTH + max(map(text_width, names)), len(means) * ROW + 0.5)
+    axes = figure.subplots()
+    named_rows(axes, names)
+    for row, mean in enumerate(means.itertuples()):
+        draw_mean(axes, row, mean, COLOURS[0])
     axes.set_xlim(1 - 0.02 * len(means), len(means) * 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("mean rank (1 is best)")
-    return sheet.figure
+    return figure
 
 
-def _title(grid: Grid) -> str:
-    return f"{title_of(grid)}: ranks of methods"
-
-
-def _critical(grid: Grid, baseline: str, test: Friedman) -> Figure:
+def _critical(data: FigureData, test: Friedman) -> Figure:
     """Names hang from an axis of ranks, the better half left; bars join what is not told apart."""
     names, half = list(test.ranks), ceil(len(test.ranks) / 2)
     verdict = "differ" if test.p <= ALPHA else "are not shown to differ"
-    side, scale = max(text_inches(f"00.00 {name}") for name in names) + 0.2, 0.35
-    bars = 0.09 * len(test.groups) + 0.12
-    height = scale + bars + half * ROW
-    sheet = Sheet(_title(grid), f"Rank of Δ over {baseline} within each of {len(grid.cells)} runs, "
-                  f"1 is best. The methods {verdict} (Friedman, p = {test.p:.2g}); bars join "
-                  f"those that ranks do not tell apart (Nemenyi, critical difference "
-                  f"{test.critical_difference:.2f} at {ALPHA}).", 2 * side + WIDTH, height + 0.3)
-    axes = sheet.axes(side, 0.1, WIDTH, height)
+    bars = BAR * len(test.groups) + 0.12
+    height = bars + half * ROW
+    figure = new_figure(f"{data.title}: ranks of methods",
+                        f"Rank of Δ over {data.baseline} within each of {len(data.grid.keys)} "
+                        f"runs, 1 is best. The methods {verdict} (Friedman, p = {test.p:.2g}); "
+                        "bars join those that ranks do not tell apart (Nemenyi, critical "
+                        f"difference {test.critical_difference:.2f} at {ALPHA}).",
+                        WIDTH + 2 * max(text_width(f"00.00 {name}") for name in names),
+                        height + 0.5)
+    axes = figure.subplots()
     axes.set_xlim(1, len(names))
-    axes.set_ylim(height, 0)
-    axes.axis("off")
-    _scale(axes, len(names), scale)
+    axes.set_ylim(height, 0)  # inches below the axis of ranks
+    axes.xaxis.tick_top()
+    axes.xaxis.set_major_locator(MaxNLocator(min(len(names), 15), integer=True))
+    axes.spines[:].set_visible(False)
+    axes.spines["top"].set_visible(True)
+    axes.grid(visible=False)
+    axes.set_yticks([])
     for number, group in enumerate(test.groups):
         ends = [test.ranks[group[0]], test.ranks[group[-1]]]
-        axes.plot([ends[0] - 0.04, ends[1] + 0.04], [scale + 0.09 * (number + 1)] * 2,
-                  color="black", linewidth=2.6, solid_capstyle="butt", clip_on=False)
+        axes.plot([ends[0] - 0.04, ends[1] + 0.04], [BAR * (number + 1)] * 2, color="black",
+                  linewidth=2.6, solid_capstyle="butt", clip_on=False)
     for place, (name, rank) in enumerate(test.ranks.items()):
         better = place < half
-        depth = scale + bars + ROW * (place if better else len(names) - 1 - place)
-        edge = 1.0 if better else float(len(names))
-        axes.plot([rank, rank, edge], [scale, depth, depth], color=COLOURS[0], linewidth=0.8,
-                  clip_on=False)
-        axes.annotate(f"{name} {rank:.2f}" if better else f"{rank:.2f} {name}", (edge, depth),
-                      (-4 if better else 4, 0), textcoords="offset points", va="center",
-                      ha="right" if better else "left", annotation_clip=False)
-    return sheet.figure
+        _hang(axes, f"{name} {rank:.2f}" if better else f"{rank:.2f} {name}", rank, better,
+              bars + ROW * ((place if better else len(names) - 1 - place) + 0.5))
+    return figure
 
 
-def _scale(axes: Axes, methods: int, depth: float) -> None:
-    axes.plot([1, methods], [depth, depth], color="black", linewidth=0.8, clip_on=False)
-    for rank in range(1, methods + 1):
-        axes.plot([rank, rank], [depth - 0.05, depth], color="black", linewidth=0.8,
-                  clip_on=False)
-        if methods <= 15 or rank % 5 == 0 or rank == 1:
-            axes.text(rank, depth - 0.08, str(rank), ha="center", va="bottom")
+def _hang(axes: Axes, text: str, rank: float, better: bool, depth: float) -> None:
+    """Join a rank on the axis to its name `depth` below, at the left or the right."""
+    edge = axes.get_xlim()[0 if better else 1]
+    axes.plot([rank, rank, edge], [0, depth, depth], color=COLOURS[0], linewidth=0.8,
+              clip_on=False)
+    axes.annotate(text, (edge, depth), (-4 if better else 4, 0), textcoords="offset points",
+                  va="center", ha="right" if better else "left", annotation_clip=False)

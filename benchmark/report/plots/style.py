@@ -3,9 +3,11 @@ without colour, text that is read at the printed size."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from benchmark.report.runs.grid import BASELINES, Grid
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -25,56 +27,54 @@ TEXT_SIZE, PANEL_TITLE_SIZE, TITLE_SIZE = 7.5, 8.5, 9.5
 
 SETTINGS: dict[RcKeyType, Any] = {
     "font.size": TEXT_SIZE, "axes.titlesize": PANEL_TITLE_SIZE, "axes.labelsize": TEXT_SIZE,
-    "figure.titlesize": 10, "axes.titlelocation": "left", "axes.spines.top": False,
+    "legend.fontsize": TEXT_SIZE, "axes.titlelocation": "left", "axes.spines.top": False,
     "axes.spines.right": False, "axes.linewidth": 0.6, "axes.edgecolor": GREY,
     "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": "black",
     "ytick.labelcolor": "black", "xtick.major.width": 0.6, "ytick.major.width": 0.6,
     "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#E5E5E5", "grid.linewidth": 0.6,
-    "axes.axisbelow": True, "lines.linewidth": 1.4, "lines.markersize": 4.2, "savefig.dpi": 160,
+    "axes.axisbelow": True, "lines.linewidth": 1.4, "lines.markersize": 4.2,
+    "figure.dpi": 160, "savefig.dpi": "figure",  # texts are measured as they are drawn
+    "figure.constrained_layout.h_pad": 0.03, "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.hspace": 0.05, "figure.constrained_layout.wspace": 0.02,
     "pdf.fonttype": 42, "axes.unicode_minus": True,
     "text.parse_math": False,  # a name is shown as it is, dollar signs and all
 }
 
+REFERENCE = BASELINES[0]
+"""The method that gains are measured against unless another is asked for."""
+
 
 @dataclass(frozen=True)
 class Look:
-    """How one method is drawn in every panel."""
+    """How one method is drawn in every figure."""
 
     colour: str
     marker: str
     dash: Any
+    filled: bool = True
 
 
 REFERENCE_LOOK = Look("black", "x", "-")
-"""The method that the others are measured against."""
+BOUND_LOOK = Look(GREY, "s", (0, (4, 3)), filled=False)
+
+Looks = Mapping[str, Look]
+"""Label -> look."""
 
 
-def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """A look for each label; no two share both colour and marker among the first 77."""
-    return {label: Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)],
-                        DASHES[index // len(COLOURS) % len(DASHES)])
-            for index, label in enumerate(labels)}
+def looks_of(grids: Iterable[Grid]) -> dict[str, Look]:
+    """A look for every method of `grids`, in the order of labels, so that a method keeps its look
+    from figure to figure; no two lifelong ones share both colour and marker among the first 77."""
+    bound = {method.label: method.bound for grid in grids for method in grid.methods}
+    others = sorted(label for label in bound if not bound[label] and label != REFERENCE)
+    return {label: BOUND_LOOK if bound[label] else REFERENCE_LOOK for label in bound} | {
+        label: _look(index) for index, label in enumerate(others)}
 
 
-def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Positions at least `gap` apart, as near to `wanted` as can be, within low and high.
+def task_looks(tasks: Iterable[str]) -> dict[str, Look]:
+    """A look for every task, in their order."""
+    return {task: _look(index) for index, task in enumerate(tasks)}
 
-    Neighbours that would touch move apart together (pooling, as in isotonic regression). Where
-    low and high leave too little room the gap wins, and positions run over both ends alike.
-    """
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    pools: list[tuple[float, int]] = []
-    for rank, index in enumerate(order):
-        mean, count = wanted[index] - rank * gap, 1
-        while pools and pools[-1][0] >= mean:
-            before, size = pools.pop()
-            mean, count = (before * size + mean * count) / (size + count), size + count
-        pools.append((mean, count))
-    placed = [mean for mean, count in pools for _ in range(count)]
-    room = high - (len(wanted) - 1) * gap
-    if room < low:
-        low = room = (low + room) / 2
-    positions = [0.0] * len(wanted)
-    for rank, index in enumerate(order):
-        positions[index] = min(max(placed[rank], low), room) + rank * gap
-    return positions
+
+def _look(index: int) -> Look:
+    return Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)],
+                DASHES[index // len(COLOURS) % len(DASHES)])

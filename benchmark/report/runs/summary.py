@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,23 @@ def over_orders(scores: pd.DataFrame, of: int = 0, with_interval: bool = True) -
     values = strata(dict(zip(keys, scores["value"], strict=True)))
     return Estimate(mean_of_means(values), interval=interval(values) if with_interval else None,
                     n=len(scores), of=of)
+
+
+def means_by(scores: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """`over_orders` of every group of `scores` by the columns `keys`: a row of `keys`, `mean`,
+    `low` and `high` each, the ends of the interval equal to the mean where there is none.
+
+    Groups whose mean is undefined are left out.
+    """
+    import pandas as pd
+
+    rows = []
+    for group, part in scores.groupby([*keys], sort=False):
+        estimate = over_orders(part)
+        if estimate.mean is not None:
+            ends = estimate.interval or Interval(estimate.mean, estimate.mean)
+            rows.append((*group, estimate.mean, ends.low, ends.high))
+    return pd.DataFrame(rows, columns=[*keys, "mean", "low", "high"])
 
 
 def _undefined(scores: pd.DataFrame) -> Estimate | None:

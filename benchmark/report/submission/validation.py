@@ -21,8 +21,7 @@ from benchmark.config.family import shipped_sequences
 from benchmark.config.recipe import Recipe
 from benchmark.config.yaml_file import validate
 from benchmark.data.loading.blocks import batch_sizes
-from benchmark.data.sources.registry import find_source, source_config
-from benchmark.data.sources.source import DataPaths
+from benchmark.data.sources.source import DataPaths, find_source, source_config
 from benchmark.data.store.files import Store
 from benchmark.data.store.held_out import HeldOutStore
 from benchmark.errors import RequestError
