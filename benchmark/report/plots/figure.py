@@ -43,7 +43,8 @@ def new_figure(title: str, about: str, width: float, height: float) -> Figure:
     figure.set_figheight(total)
     for text, above in zip(heading, (MARGIN, 1.5 * MARGIN + heights[0]), strict=True):
         text.set_y(1 - above / total)
-    figure.set_layout_engine("constrained", rect=(0, 0, 1, height / total))
+    side = 0.5 * MARGIN / width
+    figure.set_layout_engine("constrained", rect=(side, 0, 1 - 2 * side, height / total))
     return figure
 
 
