@@ -1,6 +1,6 @@
-"""What a second worker brings to `lhlbench data prepare`: official Cityscapes files, in turns.
+"""Measure what a second worker brings to `lhlbench data prepare`, on official Cityscapes files.
 
-    python tests/speed/preparing.py
+    python bench/preparing.py
 """
 
 from __future__ import annotations

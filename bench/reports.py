@@ -1,6 +1,6 @@
 """How long reports over a thousand records take, from the start of the process.
 
-    python tests/speed/reports.py
+    python bench/reports.py
 
 20 methods, 5 orders, 10 seeds: noisy copies of a published record, each with its statistics, in a
 temporary folder. Every command runs three times, and the fastest is printed.
@@ -56,10 +56,10 @@ def copy(record: Record, method: str, sequence: str, seed: int,
         "config": record.config | {"method": method, "sequence": sequence, "seed": seed}})
 
 
-def tell(runs: Path, *words: str) -> None:
+def measure(runs: Path, *words: str) -> None:
     """Print how long `lhlbench` takes, start of the process included: the fastest of a few runs.
 
-    Processor seconds tell how long it would take where nothing else runs.
+    Seconds of the processor are what it would take where nothing else runs.
     """
     command = [sys.executable, "-m", "benchmark", *words, "--runs", str(runs), "--no-published"]
     taken = []
@@ -77,9 +77,9 @@ def tell(runs: Path, *words: str) -> None:
 
 def table(runs: Path) -> None:
     """Tables of every sequence, of the family, and of the costs."""
-    tell(runs, "table")
-    tell(runs, "table", "--orders")
-    tell(runs, "table", "--costs")
+    measure(runs, "table")
+    measure(runs, "table", "--orders")
+    measure(runs, "table", "--costs")
 
 
 def main() -> None:

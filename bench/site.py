@@ -97,7 +97,7 @@ def main() -> None:
             seconds = time.perf_counter() - begin
             size = sum(file.stat().st_size for file in (root / "site").rglob("*"))
             print(f"{written.runs} runs of {written.methods} methods: {seconds:.1f} s, "
-                  f"{size / 2**20:.1f} MiB, {written.boards} leaderboards; "
+                  f"{size / 2**20:.1f} MiB, {written.leaderboards} leaderboards; "
                   f"{browse(written.index)}; load {os.getloadavg()[0]:.1f}")
             for note in written.notes:
                 print(note)

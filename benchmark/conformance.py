@@ -1,6 +1,6 @@
-"""What every method must keep, as checks that run on anybody's method: `lhlbench check METHOD`.
+"""Conformance checks: the properties every method must have, tested by running it.
 
-Each check runs the method on tiny rendered rooms and says what it found wrong, or nothing.
+Each check runs the method on tiny rendered rooms and raises `Broken` where a property is missing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmark.config.overrides import setting_text
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Options, Stopped
 from benchmark.engine.execute import Outcome, execute
+from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan, make_plan
 from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.request import RunRequest
 from benchmark.method import Method
 from benchmark.record import load_statistics
 from benchmark.registry import find_method
@@ -40,12 +42,12 @@ _TWO_TASKS = _ONE_TASK.replace("single", "pair").replace("[depth]", "[edge, norm
 
 
 class Broken(Exception):
-    """A method does not keep what it must; the message says what and where."""
+    """A method lacks a property that it must have; the message says which and where."""
 
 
 @dataclass
 class Bench:
-    """Runs one method on tiny sequences, below `folder`; runs asked for twice are done once."""
+    """Runs one method on tiny sequences, with records below `folder`; equal runs are done once."""
 
     method: str
     folder: Path
@@ -53,33 +55,33 @@ class Bench:
     _done: dict[Any, Outcome] = field(default_factory=dict)
 
     @property
-    def kind(self) -> type[Method]:
-        """The method's class."""
+    def method_class(self) -> type[Method]:
+        """Class of the method that is checked."""
         return find_method(self.method)
 
     def plan(self, sequence: str = "rooms_s1", settings: Sequence[str] = (),
              method_settings: Sequence[str] = (), seed: int = 0, method: str = "") -> Plan:
-        """What a run would do."""
-        return make_plan(method or self.method, sequence, seed, [*TINY, *settings],
-                         method_settings)
+        """The plan of a run; `method` names another method than the one checked."""
+        return make_plan(RunRequest(method or self.method, sequence, seed, (*TINY, *settings),
+                                    tuple(method_settings)))
 
     def run(self, sequence: str = "rooms_s1", settings: Sequence[str] = (),
             method_settings: Sequence[str] = (), seed: int = 0, method: str = "",
-            place: str = "runs") -> Outcome:
-        """A run, uninterrupted."""
-        key = (sequence, tuple(settings), tuple(method_settings), seed, method, place)
+            runs: str = "runs") -> Outcome:
+        """An uninterrupted run, with its record below the folder named `runs`."""
+        key = (sequence, tuple(settings), tuple(method_settings), seed, method, runs)
         if key not in self._done:
             plan = self.plan(sequence, settings, method_settings, seed, method)
-            self._done[key] = execute(plan, self.options(place))
+            self._done[key] = execute(plan, self.options(runs))
         return self._done[key]
 
-    def options(self, place: str, **others: Any) -> Options:
-        """How runs are carried out here."""
-        return Options(runs=self.folder / place, data_paths=DataPaths(self.cache), device="cpu",
+    def options(self, runs: str, **others: Any) -> Options:
+        """Options of a run on the CPU, with its record below the folder named `runs`."""
+        return Options(runs=self.folder / runs, data_paths=DataPaths(self.cache), device="cpu",
                        **others)
 
     def family(self, text: str) -> str:
-        """A sequence of a family of one's own."""
+        """The first sequence of a family given as YAML, which is written to a file."""
         name = text.split()[1]
         path = self.folder / f"{name}.yaml"
         path.write_text(text, encoding="utf-8")
@@ -89,14 +91,14 @@ class Bench:
 def zero_is_finetune(bench: Bench) -> None:
     """With the settings in `zero`, it equals finetune bit for bit, all task kinds."""
     sequence, settings = ALL_KINDS
-    off = [f"{key}={_yaml(value)}" for key, value in bench.kind.zero.items()]
+    off = [f"{key}={setting_text(value)}" for key, value in bench.method_class.zero.items()]
     _require_equal(bench.run(sequence, settings, off), bench.run(sequence, settings,
                                                                  method="finetune"),
                    f"with {', '.join(off)} it is not finetune")
 
 
 def is_not_finetune(bench: Bench) -> None:
-    """As it comes, it is not finetune."""
+    """With its default settings, it is not finetune."""
     if bench.run().record.matrix == bench.run(method="finetune").record.matrix:
         raise Broken("its numbers are those of finetune: does it do anything?")
 
@@ -104,13 +106,13 @@ def is_not_finetune(bench: Bench) -> None:
 def is_deterministic(bench: Bench) -> None:
     """The same seed gives the same numbers, another seed others."""
     first = bench.run("rooms_s2")
-    _require_equal(first, bench.run("rooms_s2", place="again"), "the same seed gave other numbers")
+    _require_equal(first, bench.run("rooms_s2", runs="again"), "the same seed gave other numbers")
     if bench.run("rooms_s2", seed=1).record.matrix == first.record.matrix:
         raise Broken("another seed gave the same numbers")
 
 
 def resumes(bench: Bench) -> None:
-    """Stopped after every epoch and phase and gone on with, it equals the uninterrupted run.
+    """Stopped after every epoch and phase and resumed, it equals the uninterrupted run.
 
     The method's module is imported anew each time, so that nothing outside of `state_dict` comes
     along.
@@ -123,7 +125,7 @@ def resumes(bench: Bench) -> None:
         return stops.count((phase, epoch)) == 1
 
     for _ in range(100):
-        sys.modules.pop(bench.kind.__module__, None)
+        sys.modules.pop(bench.method_class.__module__, None)
         try:
             resumed = execute(bench.plan(), bench.options("resumed", checkpoint_seconds=0,
                                                           stop_when=everywhere_once))
@@ -136,7 +138,7 @@ def resumes(bench: Bench) -> None:
 
 def state_is_what_is_counted(bench: Bench) -> None:
     """The carried bytes of the record are those of the checkpoints; images are declared."""
-    most, declared = 0, bench.kind.needs
+    most, declared = 0, bench.method_class.needs
     for phase in (1, 2):
         plan = bench.plan()
         options = bench.options(f"until {phase}", stop_when=lambda p, e, end=phase: p == end
@@ -146,7 +148,7 @@ def state_is_what_is_counted(bench: Bench) -> None:
         except Stopped:
             pass
         else:
-            if bench.kind.kind == "bound":
+            if bench.method_class.kind == "bound":
                 return
         (file,) = (bench.folder / f"until {phase}").glob(f"*/{BOUNDARY_FILE}")
         state = checkpoint.load(file)["method"]
@@ -163,7 +165,7 @@ def state_is_what_is_counted(bench: Bench) -> None:
 
 
 def keeps_to_its_own_data(bench: Bench) -> None:
-    """Nothing is asked of an earlier phase's data (they refuse), also on shared images."""
+    """It reads no data of an earlier phase (they refuse), also on shared images."""
     _require_finite(bench.run("rooms_s3", ("split=shared", "dataset.train=8")))
 
 
@@ -198,7 +200,7 @@ def survives_another_backbone(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to keep."""
+    """One property, and how it is tested."""
 
     name: str
     about: str
@@ -219,10 +221,6 @@ def checks_for(method: type[Method]) -> list[Check]:
     return [check for check in CHECKS
             if not (reference and check.name in _FOR_LIFELONG)
             and not (check.name == "zero_is_finetune" and not method.zero)]
-
-
-def _yaml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _require_equal(one: Outcome, other: Outcome, message: str) -> None:

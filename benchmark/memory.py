@@ -1,4 +1,4 @@
-"""How the process handles memory that is freed and soon wanted again."""
+"""Memory of the process: settings of the C library's allocator."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LARGE = 2**30
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what is freed for the next operation instead of returning it to the kernel.
+    """Have glibc keep freed memory for the next operation instead of returning it to the kernel.
 
     Steps of a small network, or of a renderer, otherwise spend a fifth of their time on page
-    faults. Elsewhere than on glibc this does nothing.
+    faults. Without glibc, it does nothing.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

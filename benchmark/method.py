@@ -1,21 +1,27 @@
-"""The method interface: what a method may see, and the hooks the harness calls.
+"""The method interface: what a method is given, and the hooks that the harness calls.
 
-A method is one class in one file: a typed `Config`, and the hooks it needs. The harness owns the
-loop, the data, the optimiser, devices, checkpoints and evaluation. The hooks, in calling order:
+A method is one class in one file: a typed `Config`, and those of the hooks that it needs. The
+harness owns the training loop, the data, the optimiser, devices, checkpoints and evaluation. The
+hooks, in calling order:
 
     before_backbone_change(network)
-                                  only when the sequence changes the backbone, before a phase
-    begin_phase(phase)            before the optimiser of a phase is made
-    loss(step) -> terms           every step; their sum is minimised
-    edit_update(step, before)     after the optimiser's step; may change what it applied
-    end_phase(phase)              after the last epoch of a phase
+                                  before a phase that replaces the backbone by another
+    begin_phase(phase)            before the optimiser of a phase is made; again on a resume
+    parameters()                  further parameters for the optimiser to train
+    loss(step) -> terms           every step; the sum of the terms is minimised
+    edit_update(step, before)     every step, after the optimiser's: may change its update
+    end_phase(phase)              after the last epoch of a phase, in eval mode
     predict(network, images, tasks) -> raw outputs
-    state_dict() / load_state_dict()
+                                  in evaluation, for all tasks learnt so far
+    parameters_added(network), exemplars()
+                                  what the method costs, for the record
+    state_dict(), load_state_dict(state)
+                                  at checkpoints and on a resume
 
 Two identities hold for every lifelong method: with the settings in `zero` it reproduces finetune
-bit for bit, and resumed it equals the uninterrupted run bit for bit on CPU. So everything a method
-carries from one step or phase to another is in its state, and `begin_phase` depends on nothing
-but the state and the phase: it is called again when a run resumes inside a phase.
+bit for bit, and a resumed run equals the uninterrupted one bit for bit on CPU. Therefore everything
+a method carries from one step or phase to another is part of its state, and `begin_phase` depends
+on nothing but the state and the phase.
 """
 
 from __future__ import annotations
@@ -23,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -31,14 +37,15 @@ from torch import Tensor, nn
 
 from benchmark.data.loading.blocks import Regime
 from benchmark.data.loading.phase_data import Batch, PhaseData
-from benchmark.model.network import Network, upsample
+from benchmark.model.heads import upsample
+from benchmark.model.network import Network
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import Kind, kind_of
 
 Provenance = Literal["paper", "released code", "ours"]
 Need = Literal["exemplars", "teacher", "task id"]
-"""exemplars: keeps training images; teacher: runs an old network beside the new one; task id: must
-be told which task an image is predicted for (otherwise than by the choice of a head)."""
+"""exemplars: keeps training images; teacher: runs an old network in training; task id: must
+know which task an image is predicted for (beyond the choice of a head)."""
 State = dict[str, Any]
 """Nested dicts of tensors and plain JSON values, keys are strings."""
 
@@ -50,14 +57,22 @@ class MethodConfig(BaseModel):
 
 
 def setting(default: Any, description: str, source: Provenance, **limits: Any) -> Any:
-    """A field of a `MethodConfig` whose default says where it comes from."""
+    """A field of a `MethodConfig`; `source` says where its default comes from."""
     return Field(default, description=f"{description} [{source}]",
                  json_schema_extra={"source": source}, **limits)
 
 
+class TrainPhase(Protocol):
+    """The harness's training loop."""
+
+    def __call__(self, phase: Phase, method: Method, seed: int) -> None:
+        """Train `phase.network` with a method that has begun the phase, for all epochs of
+        `phase.network.recipe`."""
+
+
 @dataclass(frozen=True)
 class Phase:
-    """One phase as a method sees it."""
+    """One phase of a lifelong run, as a method sees it."""
 
     number: int
     """Counted from 1."""
@@ -67,6 +82,8 @@ class Phase:
     """The tasks of earlier phases, oldest first."""
     network: Network
     data: PhaseData
+    train: TrainPhase
+    """Trains another network within the phase, such as a teacher for its new task."""
     new_backbone: bool = False
     """Whether the network is a new one, of another architecture than in the phase before: fresh
     backbone, fresh heads for all tasks. What is known of old tasks is in the method's state."""
@@ -83,7 +100,8 @@ class Phase:
 
 
 class Step:
-    """One training step: its batch and, computed once when asked for, what the network says."""
+    """One training step: its batch, and the network's features and outputs on it, each computed
+    when first used."""
 
     def __init__(self, phase: Phase, batch: Batch) -> None:
         self.phase = phase
@@ -109,32 +127,33 @@ class Step:
     def encode_jointly(self, images: Tensor) -> Tensor:
         """Features [b, C, h, w] of other images [b, 3, H', W'], such as exemplars.
 
-        Asked for before anything of the batch itself, images of its size go through the backbone
-        together with it: one pass, one batch of batch norm. Otherwise they go alone.
+        Called before any features of the step are used, images of the batch's size go through the
+        backbone together with it, in one pass and one batch of batch norm. Otherwise they go in a
+        pass of their own.
         """
         if images.shape[-2:] != self.images.shape[-2:] or "stages" in vars(self):
             return self.network.encode(images)
-        own = len(self.images)
+        batch = len(self.images)
         stages = self.network.stages(torch.cat([self.images, images]))
-        self.stages = [stage[:own] for stage in stages]
-        return self.network.fuse_stages([stage[own:] for stage in stages], images.shape[-2:])
+        self.stages = [stage[:batch] for stage in stages]
+        return self.network.fuse_stages([stage[batch:] for stage in stages], images.shape[-2:])
 
     def output(self, task: Task) -> Tensor:
         """Raw output [B, channels, H, W] of a task at image size."""
         if task.name not in self._outputs:
-            low = self.network.decode(task.name, self.features)
-            self._outputs[task.name] = upsample(low, self.images.shape[-2:])
+            raw = self.network.decode(task.name, self.features)
+            self._outputs[task.name] = upsample(raw, self.images.shape[-2:])
         return self._outputs[task.name]
 
     def new_losses(self) -> dict[str, Tensor]:
         """Supervised loss of each task of the phase, keyed `<task>/new`."""
         return {f"{task.name}/new": kind_of(task).loss(self.output(task),
-                                                      self.batch.targets[task.name])
+                                                       self.batch.targets[task.name])
                 for task in self.phase.tasks}
 
 
 class Method:
-    """Base of all methods. As it stands it is finetune: the new task's loss and nothing else."""
+    """Base of all methods. By itself it is finetune: the new task's loss and nothing else."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -144,10 +163,10 @@ class Method:
     stores: ClassVar[str] = "nothing"
     """What is carried from phase to phase, in words."""
     needs: ClassVar[tuple[Need, ...]] = ()
-    """What a setting must allow for the method to be used at all."""
+    """What an application must allow for the method to be used at all."""
     kind: ClassVar[Literal["lifelong", "bound"]] = "lifelong"
     zero: ClassVar[Mapping[str, Any]] = {}
-    """Settings that take the method's strength away."""
+    """Settings with which the method has no effect."""
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
     """Settings that tuning tries, and their values."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -156,30 +175,38 @@ class Method:
         self.config = config
 
     @property
+    def active(self) -> bool:
+        """Whether the settings give the method an effect: one at least differs from `zero`."""
+        return not self.zero or any(getattr(self.config, name) != value
+                                    for name, value in self.zero.items())
+
+    @property
     def regime(self) -> Regime:
         """Which images and labels the phases hold; only bounds may ask for more than lifelong."""
         return "lifelong"
 
     def before_backbone_change(self, network: Network) -> None:
-        """`network` is about to be replaced by one with another backbone: keep of it what is
-        needed, drop what fits its parameters only. Runs before `begin_phase`, again on a resume."""
+        """Keep what is needed of `network`, which the next phase replaces by one with another
+        backbone, and drop what fits its parameters only. Called before `begin_phase`, and again on
+        a resume."""
 
     def begin_phase(self, phase: Phase) -> None:
-        """Prepare for a phase; runs before its optimiser is made, again after a resume."""
-
-    def loss(self, step: Step) -> dict[str, Tensor]:
-        """Named scalar terms `<task>/<term>`; their sum is minimised."""
-        return step.new_losses()
+        """Prepare for a phase; called before its optimiser is made, and again on a resume."""
 
     def parameters(self) -> Iterable[nn.Parameter]:
-        """Parameters of the method's own, learnt beside the network's."""
+        """The method's own parameters, trained together with the network's."""
         return ()
 
-    def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
-        """Change what the optimiser has just applied; `before` holds the parameters before it.
+    def loss(self, step: Step) -> dict[str, Tensor]:
+        """Scalar terms, keyed `<task>/<term>` or `backbone/<term>`; their sum is minimised."""
+        return step.new_losses()
 
-        The applied step is edited, not the gradient: Adam undoes masks and projections of
-        gradients. Only called for methods that define it.
+    def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
+        """Change the update that the optimiser has just applied to `step.network`; `before` holds
+        the parameters before it.
+
+        The update is edited, not the gradient: Adam undoes masks and projections of gradients.
+        Called without gradients, and only for methods that define it.
         """
 
     def end_phase(self, phase: Phase) -> None:
@@ -191,7 +218,7 @@ class Method:
         return network.outputs(images, [task.name for task in tasks])
 
     def parameters_added(self, network: Network) -> int:
-        """Parameters needed for prediction beyond the network: one backbone, a head per task."""
+        """Number of parameters that prediction needs beyond one backbone and a head per task."""
         return 0
 
     def exemplars(self) -> tuple[int, int]:
@@ -203,7 +230,7 @@ class Method:
         return {}
 
     def load_state_dict(self, state: State) -> None:
-        """Take over what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
 
     @classmethod
     def edits_updates(cls) -> bool:
@@ -211,8 +238,22 @@ class Method:
         return cls.edit_update is not Method.edit_update
 
 
+class JointMethod(Method):
+    """Base of bounds that learn all tasks in a single phase.
+
+    The configuration has `labels`: with `own`, an image has the label of its block's task only;
+    with `all`, every image has the labels of all tasks.
+    """
+
+    kind = "bound"
+
+    @property
+    def regime(self) -> Regime:
+        return "joint" if self.config.labels == "own" else "multitask"
+
+
 def phase_batches(phase: Phase, size: int) -> Iterator[Step]:
-    """The phase's own images, once and in order, as steps of `size` (for `end_phase`)."""
+    """Steps over the phase's images, each once, in order and not augmented, `size` at a time."""
     for batch in phase.data.plain(size):
         yield Step(phase, batch)
 

@@ -1,4 +1,4 @@
-"""Finding methods: the `methods` package, installed plug-ins, or a file named by the user."""
+"""The registry of methods: the `methods` package, installed plug-ins, and files of the user."""
 
 from __future__ import annotations
 

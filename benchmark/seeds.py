@@ -1,4 +1,4 @@
-"""One seed, many independent streams: each is named, none is shared."""
+"""Random streams: independent seeds derived by name from the seed of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ import torch
 
 
 def derive(seed: int, *names: str | int) -> int:
-    """A 63-bit seed for the stream `names` of run seed `seed`."""
+    """A 63-bit seed for the stream `names` of run seed `seed`.
+
+    Names are part of the numbers: one that is in use stays as it is, or published runs could not
+    be reproduced.
+    """
     text = "/".join(map(str, (seed, *names)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -30,7 +34,7 @@ def seed_everything(seed: int) -> None:
 
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
-    """Draw from a stream of its own, leaving torch's global CPU generator as it was."""
+    """Within the context, seed torch's global CPU generator; afterwards restore its state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

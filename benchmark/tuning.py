@@ -1,4 +1,4 @@
-"""Choosing a method's settings by one protocol for all: `lhlbench tune METHOD`.
+"""Tuning: choosing a method's settings by one protocol for all methods.
 
 Every method gets the same number of trials on the same sequence, whose family holds a part of its
 training images out and is on no leaderboard. A trial's score is Delta against finetune there.
@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.engine.callbacks import Options
+from benchmark.config.overrides import setting_text
 from benchmark.engine.execute import execute
+from benchmark.engine.options import Options
 from benchmark.engine.plan import make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, RunError
 from benchmark.method import Method
 from benchmark.record import Record
@@ -23,7 +25,7 @@ from benchmark.registry import find_method
 from benchmark.scores import Curve, Matrix, Score, delta
 
 LEARNING_RATES = {"recipe.lr": (0.003, 0.005, 0.008, 0.012, 0.02, 0.03)}
-"""What finetune tries."""
+"""The grid of finetune."""
 BUDGET = 6
 """Trials of a method, its defaults among them."""
 
@@ -68,8 +70,8 @@ class Tuning:
                            f"{self.trials[0].scores[0].reason}")
         return max(scored, key=lambda pair: pair[0])[1]
 
-    def told(self) -> dict[str, Any]:
-        """As JSON values."""
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values of everything: what was tried, its scores, and the choice."""
         return {"method": self.method, "sequence": self.sequence, "seeds": list(self.seeds),
                 "score": self.score, "grid": self.grid, "trials": [
                     {"settings": trial.settings, "score": trial.score,
@@ -88,22 +90,24 @@ def choices(grid: Mapping[str, Sequence[Any]], defaults: Settings,
 
 
 def tune(method: str, sequence: str, seeds: Sequence[int], options: Options, budget: int = BUDGET,
-         told: Callable[[Trial], None] = lambda trial: None,
+         on_trial: Callable[[Trial], None] = lambda trial: None,
          settings: Sequence[str] = ()) -> Tuning:
     """Run every trial that is not done yet, with `settings` of the recipe for all of them.
 
-    Raises `RequestError` for a method without a grid.
+    `on_trial` is called with each trial once it has its scores. Raises `RequestError` for a method
+    without a grid.
     """
     found = find_method(method)
 
     def run(point: Settings, seed: int, name: str = method) -> Record:
-        recipe = [f"{key}={value}" for key, value in point.items() if key.startswith("recipe.")]
-        own = [f"{key}={_yaml(value)}" for key, value in point.items()
-               if not key.startswith("recipe.")]
-        return execute(make_plan(name, sequence, seed, [*settings, *recipe], own), options).record
+        texts = [f"{key}={setting_text(value)}" for key, value in point.items()]
+        recipe = [text for text in texts if text.startswith("recipe.")]
+        own = [text for text in texts if not text.startswith("recipe.")]
+        request = RunRequest(name, sequence, seed, (*settings, *recipe), tuple(own))
+        return execute(make_plan(request), options).record
 
     if found.name == "finetune":
-        usual = make_plan(method, sequence, settings=settings).config.recipe.lr
+        usual = make_plan(RunRequest(method, sequence, settings=tuple(settings))).config.recipe.lr
         grid: Mapping[str, Sequence[Any]] = LEARNING_RATES
         trials = [Trial(point) for point in choices(grid, {"recipe.lr": usual}, budget)]
         score = "mean gain in % of what was just learnt, over the recipe's own learning rate"
@@ -119,7 +123,7 @@ def tune(method: str, sequence: str, seeds: Sequence[int], options: Options, bud
                 {}, seed, "finetune")
             measure = _learning if found.name == "finetune" else delta
             trial.scores.append(measure(Matrix.of(record), Matrix.of(baseline)))
-        told(trial)
+        on_trial(trial)
     return Tuning(found.name, sequence, tuple(seeds), {k: list(v) for k, v in grid.items()},
                   score, trials)
 
@@ -148,7 +152,3 @@ def _gain(one: Curve, other: Curve) -> float | None:
     if value is None or not base:
         return None
     return 100 * (value - base) / abs(base) * (1 if one.higher_is_better else -1)
-
-
-def _yaml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.model.network import Network, upsample
+from benchmark.model.heads import upsample
+from benchmark.model.network import Network
 from benchmark.seeds import derive, isolated
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import kind_of
@@ -105,15 +106,16 @@ class Alignment(nn.Module):
 
     def forward(self, teacher: Tensor, student: Tensor, target: Tensor, axis: Axis,
                 temperature: float) -> tuple[Tensor, Tensor]:
-        """L_hakd, and what the projections themselves are learnt by (ours): the mean of H over
+        """L_hakd, and the loss that trains the projections themselves (ours): the mean of H over
         both, the features held fixed. Features are [B, C, h, w], the target of any size."""
         kind, size = kind_of(self.task), (student.shape[-2], student.shape[-1])
-        target, told = kind.resize(target, size), upsample(self.teacher(teacher), size)
-        hybrid = hybrid_loss(self.task, told.detach(), self.student(student).float(), target, axis,
-                             temperature)
+        target, teacher_z = kind.resize(target, size), upsample(self.teacher(teacher), size)
+        hybrid = hybrid_loss(self.task, teacher_z.detach(), self.student(student).float(), target,
+                             axis, temperature)
         valid = kind.valid(target)
-        own = self.student(student.detach()).float()
-        aligned = [_mean(reliability(self.task, z, target).mean(1), valid) for z in (told, own)]
+        student_z = self.student(student.detach()).float()
+        aligned = [_mean(reliability(self.task, z, target).mean(1), valid)
+                   for z in (teacher_z, student_z)]
         return hybrid, (aligned[0] + aligned[1]) / 2
 
 

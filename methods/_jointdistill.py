@@ -1,4 +1,4 @@
-"""JointDistill (Cheng et al. 2025): teachers of one task, adaptive weights, a connector."""
+"""JointDistill (Cheng et al. 2025): single-task teachers, adaptive weights, a connector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.components.ema import RunningAverage
 from benchmark.components.teacher import Teacher
 from benchmark.components.train_teacher import HeldOutImages, train_teacher
 from benchmark.method import Method, MethodConfig, Phase, State, Step, kinds, setting
-from benchmark.model.network import upsample
+from benchmark.model.heads import upsample
 from benchmark.seeds import derive, isolated
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import kind_of
@@ -22,7 +22,8 @@ from benchmark.tasks.kinds import kind_of
 WIDEST = 256
 """Most channels of the connected features, as DeepLab's head has."""
 _LEAST = 1e-6
-Answer = Callable[[Step], dict[str, Tensor]]
+"""Least held-out loss, since scores are its inverse."""
+Outputs = Callable[[Step], dict[str, Tensor]]
 """Raw outputs [B, channels, H, W] by task, for the images of a step."""
 
 
@@ -33,7 +34,7 @@ class JointConfig(MethodConfig):
     feature_weight: float = setting(1.0, "factor of the match with the connected features", "ours",
                                     ge=0)
     trajectory_weight: float = setting(0.5, "factor of a new task's trajectory", "ours", ge=0)
-    trajectory_decay: float = setting(0.5, "share of the trajectory that is left at each advance",
+    trajectory_decay: float = setting(0.5, "share of the trajectory that is kept at each update",
                                       "ours", ge=0, lt=1)
     alpha: float = setting(1.0, "exponent of the mean score in the weights' rule", "ours")
     beta: float = setting(0.1, "step of the weights' rule", "ours", ge=0, le=1)
@@ -46,25 +47,26 @@ class JointConfig(MethodConfig):
                               "ours", gt=0, lt=1)
 
 
-def adapted(weights: Mapping[str, float], scores: Mapping[str, float], alpha: float,
-            beta: float) -> dict[str, float]:
-    """One step of the weights' rule over N tasks, then scaled to mean 1 again (ours: left alone,
-    all weights shrink).
+def adapt_weights(weights: Mapping[str, float], scores: Mapping[str, float],
+                  alpha: float, beta: float) -> dict[str, float]:
+    """One step of the weights' rule over N tasks, then scaled to mean 1 again (ours: without
+    it, all weights shrink).
 
     w_i <- w_i - beta w_i d/dw_i (w_i - mean(w) a_i mean(a)^(alpha - 1)), with a_i the student's
     score over its teacher's; the derivative is 1 - a_i mean(a)^(alpha - 1) / N.
     """
     count = len(weights)
     level = (sum(scores.values()) / count) ** (alpha - 1) / count
-    moved = {task: weight * (1 - beta * (1 - scores[task] * level))
-             for task, weight in weights.items()}
-    total = sum(moved.values())
-    return {task: count * weight / total for task, weight in moved.items()}
+    updated = {task: weight * (1 - beta * (1 - scores[task] * level))
+               for task, weight in weights.items()}
+    total = sum(updated.values())
+    return {task: count * weight / total for task, weight in updated.items()}
 
 
 class Connector(nn.Module):
     """Joins teachers' features: concat, two convolutions (1x1 and 3x3), batch norm, ReLU; a 1x1
-    convolution reads each task from the result, another brings the student's features to it."""
+    convolution per task gives its output from the result, another adapts the student's features
+    to it."""
 
     def __init__(self, channels: Sequence[int], student: int, tasks: Iterable[Task]) -> None:
         super().__init__()
@@ -84,20 +86,20 @@ class Connector(nn.Module):
         joined: Tensor = self.join(torch.cat([upsample(each, size) for each in features], dim=1))
         return joined
 
-    def read(self, task: Task, joined: Tensor) -> Tensor:
+    def output(self, task: Task, joined: Tensor) -> Tensor:
         """A task's raw output [B, channels, h, w] from connected features, in full precision."""
         raw: Tensor = self.heads[task.name](joined)
         return raw.float()
 
-    def mismatch(self, features: Tensor, joined: Tensor) -> Tensor:
+    def feature_error(self, features: Tensor, joined: Tensor) -> Tensor:
         """Mean squared error between the student's adapted features and the connected ones."""
         return F.mse_loss(self.adapter(features).float(), joined.detach().float())
 
 
 class JointDistillation(Method):
-    """What both forms of JointDistill compute; the methods that derive from it say what it means.
+    """What both forms of JointDistill compute; the formulas are those of `jointdistill`.
 
-    Old tasks are taught by the network of the phase before, each new one by a network of its own.
+    The teacher of all old tasks is the network of the phase before; each new task has its own.
     """
 
     family = "distillation"
@@ -109,30 +111,30 @@ class JointDistillation(Method):
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.past = Teacher()
-        self.reached: dict[str, float] = {}
+        self.old_teacher = Teacher()
+        self.old_losses: dict[str, float] = {}
         """Held-out loss of each old task when its phase ended."""
         self.weights: dict[str, float] = {}
         self.trajectories: dict[str, RunningAverage] = {}
-        """Of the phase's new tasks; empty until the first advance."""
+        """Of the phase's new tasks; empty until the first update."""
         self._best: dict[str, float] = {}
         self._steps = 0
-        self._teachers: dict[str, Teacher] = {}
+        self._new_teachers: dict[str, Teacher] = {}
         self._connector: Connector | None = None
 
     # -- a phase ------------------------------------------------------------------------------
 
     def begin_phase(self, phase: Phase) -> None:
-        if not self.config.weight:
+        if not self.active:
             return
         tasks, network = (*phase.old_tasks, *phase.tasks), phase.network
-        self._epoch = phase.data.steps_per_epoch
+        self._steps_per_epoch = phase.data.steps_per_epoch
         self._held_out = HeldOutImages(phase, self.config.held_out)
-        self._probes = [Step(phase, batch) for batch in self._held_out.batches(phase)]
-        self.past.begin_phase(phase, stages=True)
-        self._teachers = {task.name: self._teacher(phase, task) for task in phase.tasks}
-        self._aims = self.reached | self._losses(phase.tasks, lambda step: {
-            task.name: self._teachers[task.name].outputs(step, [task])[task.name]
+        self._scoring_steps = [Step(phase, batch) for batch in self._held_out.batches(phase)]
+        self.old_teacher.begin_phase(phase, stages=True)
+        self._new_teachers = {task.name: self._train_teacher(phase, task) for task in phase.tasks}
+        self._teacher_losses = self.old_losses | self._held_out_losses(phase.tasks, lambda step: {
+            task.name: self._new_teachers[task.name].outputs(step, [task])[task.name]
             for task in phase.tasks})
         channels = [teacher.channels for teacher in self._all_teachers()]
         with isolated(derive(network.seed, "connector", phase.number)):
@@ -142,14 +144,14 @@ class JointDistillation(Method):
         self.trajectories = {task.name: RunningAverage() for task in phase.tasks}
         self._best, self._steps = {}, 0
 
-    def _teacher(self, phase: Phase, task: Task) -> Teacher:
+    def _train_teacher(self, phase: Phase, task: Task) -> Teacher:
         epochs = self.config.teacher_epochs or phase.network.recipe.epochs
         teacher = Teacher(train_teacher(phase, [task], epochs, self._held_out))
         teacher.begin_phase(phase, stages=True, tasks=[task])
         return teacher
 
     def _all_teachers(self) -> list[Teacher]:
-        return [*([self.past] if self.past else []), *self._teachers.values()]
+        return [*([self.old_teacher] if self.old_teacher else []), *self._new_teachers.values()]
 
     def parameters(self) -> Iterable[nn.Parameter]:
         return self._connector.parameters() if self._connector else ()
@@ -157,102 +159,106 @@ class JointDistillation(Method):
     def loss(self, step: Step) -> dict[str, Tensor]:
         if self._connector is None:
             return step.new_losses()
-        if self._steps % self._epoch == 0:
-            self._advance(step.phase)
+        if self._steps % self._steps_per_epoch == 0:
+            self._update_weights_and_trajectories(step.phase)
         self._steps += 1
-        return self._held_out.losses(step) | {
-            name: self.config.weight * term for name, term in self._distilled(step).items()}
+        supervised = self._held_out.losses(step)
+        distillation = self._distillation_terms(step)
+        return supervised | {
+            name: self.config.weight * term for name, term in distillation.items()}
 
-    def _distilled(self, step: Step) -> dict[str, Tensor]:
+    def _distillation_terms(self, step: Step) -> dict[str, Tensor]:
         assert self._connector is not None
         old, new, terms = step.phase.old_tasks, step.phase.tasks, {}
-        told = self.past.coarse(step, old) if old else {}
+        outputs = self.old_teacher.coarse_outputs(step, old) if old else {}
         for task in new:
-            told |= self._teachers[task.name].coarse(step, [task])
+            outputs |= self._new_teachers[task.name].coarse_outputs(step, [task])
         joined = self._connector([teacher.features(step) for teacher in self._all_teachers()])
         for task in (*old, *new):
-            name, target = task.name, told[task.name]
-            weight, read = self.weights[name], self._connector.read(task, joined)
-            terms[f"{name}/connector"] = weight * self._apart(task, read, target)
-            matched = target if self.config.targets == "teachers" else read.detach()
-            terms[f"{name}/told"] = weight * self._apart(task, step.output(task), matched)
+            name, output = task.name, outputs[task.name]
+            weight, connected = self.weights[name], self._connector.output(task, joined)
+            terms[f"{name}/connector"] = weight * self._distance(task, connected, output)
+            target = output if self.config.targets == "teachers" else connected.detach()
+            terms[f"{name}/output"] = weight * self._distance(task, step.output(task), target)
         for task in new:
             if trajectory := self.trajectories[task.name]:
                 target = trajectory.outputs(step, [task])[task.name]
-                terms[f"{task.name}/trajectory"] = self.config.trajectory_weight * self._apart(
+                terms[f"{task.name}/trajectory"] = self.config.trajectory_weight * self._distance(
                     task, step.output(task), target)
-        terms["backbone/connector"] = self.config.feature_weight * self._connector.mismatch(
+        terms["backbone/connector"] = self.config.feature_weight * self._connector.feature_error(
             step.features, joined)
         return terms
 
-    def _apart(self, task: Task, raw: Tensor, target: Tensor) -> Tensor:
-        """Mean distance of a raw output to a target of any size, in units of the task's aim."""
+    def _distance(self, task: Task, raw: Tensor, target: Tensor) -> Tensor:
+        """Mean distance of a raw output to a target of any size, in units of the teacher's loss."""
         target = upsample(target, raw.shape[-2:])
         distance = kind_of(task).distance(raw, target, temperature=self.config.temperature)
-        return distance.mean() / self._aims[task.name]
+        return distance.mean() / self._teacher_losses[task.name]
 
     def end_phase(self, phase: Phase) -> None:
-        if self.config.weight:
-            self.reached |= self._losses(phase.tasks, self._student(phase, phase.tasks))
-            self.past.capture(phase.network)
-            self._teachers, self._connector, self.trajectories = {}, None, {}
-            self.weights, self._best, self._probes = {}, {}, []
+        if self.active:
+            self.old_losses |= self._held_out_losses(phase.tasks,
+                                                     self._student(phase, phase.tasks))
+            self.old_teacher.capture(phase.network)
+            self._new_teachers, self._connector, self.trajectories = {}, None, {}
+            self.weights, self._best, self._scoring_steps = {}, {}, []
 
     # -- scores -------------------------------------------------------------------------------
 
-    def _student(self, phase: Phase, tasks: Sequence[Task]) -> Answer:
+    def _student(self, phase: Phase, tasks: Sequence[Task]) -> Outputs:
         names = [task.name for task in tasks]
         return lambda step: phase.network.outputs(step.images, names)
 
     @torch.no_grad()
-    def _losses(self, tasks: Sequence[Task], answer: Answer) -> dict[str, float]:
-        """Mean loss over the held-out images: a new task's supervised one; an old task's when its
-        phase ended, plus how far the outputs have gone from what they were (no labels are left)."""
+    def _held_out_losses(self, tasks: Sequence[Task], outputs: Outputs) -> dict[str, float]:
+        """Mean loss over the held-out images: for a new task the supervised loss; for an old one,
+        which has no labels any more, its loss when its phase ended plus the distance of its outputs
+        to those of that time."""
         sums: dict[str, Tensor] = {}
-        for step in self._probes:
+        for step in self._scoring_steps:
             # In full precision, as the teachers' losses are: the two are compared.
             with torch.autocast(step.images.device.type, enabled=False):
-                raws = answer(step)
+                raws = outputs(step)
                 for task, kind in kinds(tasks):
-                    if task.name in self.reached:
-                        told = self.past.outputs(step, [task])[task.name]
-                        lost = kind.distance(raws[task.name], told)
-                        counted = torch.ones_like(lost)
+                    if task.name in self.old_losses:
+                        old = self.old_teacher.outputs(step, [task])[task.name]
+                        loss = kind.distance(raws[task.name], old)
+                        counted = torch.ones_like(loss)
                     else:
                         target = step.batch.targets[task.name]
-                        lost, counted = kind.loss_map(raws[task.name], target), kind.valid(target)
-                    sums[task.name] = torch.stack([lost.sum(), counted.sum()]) + sums.get(
+                        loss, counted = kind.loss_map(raws[task.name], target), kind.valid(target)
+                    sums[task.name] = torch.stack([loss.sum(), counted.sum()]) + sums.get(
                         task.name, 0.0)
         if not sums:  # too few images to hold any out
             return {task.name: 1.0 for task in tasks}
-        found = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
-        return {name: max(self.reached.get(name, 0.0) + lost / max(counted, 1.0), _LEAST)
-                for name, (lost, counted) in found.items()}
+        totals = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
+        return {name: max(self.old_losses.get(name, 0.0) + loss / max(counted, 1.0), _LEAST)
+                for name, (loss, counted) in totals.items()}
 
-    def _advance(self, phase: Phase) -> None:
-        """Score the student, move the weights, and the trajectories of what has become better."""
+    def _update_weights_and_trajectories(self, phase: Phase) -> None:
+        """Score the student, update the weights, and the trajectories of tasks that improved."""
         tasks, network = (*phase.old_tasks, *phase.tasks), phase.network
         network.eval()
-        losses = self._losses(tasks, self._student(phase, tasks))
+        losses = self._held_out_losses(tasks, self._student(phase, tasks))
         network.train()
-        scores = {name: self._aims[name] / loss for name, loss in losses.items()}
-        self.weights = adapted(self.weights, scores, self.config.alpha, self.config.beta)
+        scores = {name: self._teacher_losses[name] / loss for name, loss in losses.items()}
+        self.weights = adapt_weights(self.weights, scores, self.config.alpha, self.config.beta)
         for name, trajectory in self.trajectories.items():
             if losses[name] < self._best.get(name, 0.0):
-                trajectory.follow(network, 1 - self.config.trajectory_decay, [name])
+                trajectory.update(network, 1 - self.config.trajectory_decay, [name])
             self._best[name] = min(losses[name], self._best.get(name, math.inf))
 
     # -- state --------------------------------------------------------------------------------
 
     def state_dict(self) -> State:
-        return {"past": self.past.state_dict(), "reached": dict(self.reached),
+        return {"past": self.old_teacher.state_dict(), "reached": dict(self.old_losses),
                 "weights": dict(self.weights), "best": dict(self._best), "steps": self._steps,
                 "trajectories": {name: trajectory.state_dict()
                                  for name, trajectory in self.trajectories.items()}}
 
     def load_state_dict(self, state: State) -> None:
-        self.past.load_state_dict(state["past"])
-        self.reached, self.weights = dict(state["reached"]), dict(state["weights"])
+        self.old_teacher.load_state_dict(state["past"])
+        self.old_losses, self.weights = dict(state["reached"]), dict(state["weights"])
         self._best, self._steps = dict(state["best"]), state["steps"]
         self.trajectories = {name: RunningAverage() for name in state["trajectories"]}
         for name, trajectory in self.trajectories.items():

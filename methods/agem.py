@@ -4,22 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.components.replay import Replay, ReplayConfig
 from benchmark.method import Step, setting
-from benchmark.model.network import Network
 
 
 class AGEM(Replay):
     """d <- d - strength * max(d . g, 0) / (g . g) * g, d being what a step added to the backbone.
 
-    g is the mean over the old tasks among the drawn exemplars of grad l_k / ||grad l_k||, taken
+    g is the mean over the old tasks among the sampled exemplars of grad l_k / ||grad l_k||, taken
     before the step, in eval mode: to first order no step raises the exemplars' loss. Ours are the
     unit norms (else the task of the largest losses decides), and that the applied step is edited,
     not the gradient: Adam and weight decay would undo that. The optimiser's moments stay as they
-    are. Old heads do not learn, not even the fresh ones on a new backbone.
+    are. Old heads are not trained, not even the fresh ones on a new backbone.
     """
 
     class Config(ReplayConfig):
@@ -34,40 +33,35 @@ class AGEM(Replay):
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self._uphill: Tensor | None = None
+        self._reference: Tensor | None = None
 
     def loss(self, step: Step) -> dict[str, Tensor]:
-        self._uphill = self.uphill(step)
+        self._reference = self.reference_gradient(step)
         return step.new_losses()
 
-    def uphill(self, step: Step) -> Tensor | None:
-        """g as one vector; None without exemplars, or with a backbone that does not learn."""
-        groups, learnt = self.sample(), list(_learnt(step.network).values())
-        if not groups or not learnt:
+    def reference_gradient(self, step: Step) -> Tensor | None:
+        """g as one vector; None without exemplars, or with a frozen backbone."""
+        groups, parameters = self.sample(), list(step.network.trainable_backbone().values())
+        if not groups or not parameters:
             return None
         step.network.eval()
         directions = []
         for group in groups:  # a pass for each: a task's gradient concerns its own images only
             raw = step.network.decode(group.task, step.network.encode(group.images))
-            loss = self.supervised(step, [group], [raw])[group.task]
-            gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, learnt)])
-            directions.append(F.normalize(gradient, dim=0))
+            loss = self.supervised_losses(step, [group], [raw])[group.task]
+            gradients = torch.autograd.grad(loss, parameters)
+            directions.append(F.normalize(torch.cat([part.flatten() for part in gradients]), dim=0))
         step.network.train()
         return torch.stack(directions).mean(0)
 
     def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
-        if (uphill := self._uphill) is None:
+        if (reference := self._reference) is None:
             return
-        learnt = _learnt(step.network)
+        parameters = step.network.trainable_backbone()
         update = torch.cat([(value - before[f"backbone.{name}"]).flatten()
-                            for name, value in learnt.items()])
-        share = (update @ uphill).clamp(min=0) / uphill.square().sum().clamp(min=1e-12)
-        harm = self.config.strength * share * uphill
-        sizes = [value.numel() for value in learnt.values()]
-        for value, part in zip(learnt.values(), harm.split(sizes), strict=True):
+                            for name, value in parameters.items()])
+        share = (update @ reference).clamp(min=0) / reference.square().sum().clamp(min=1e-12)
+        harm = self.config.strength * share * reference
+        sizes = [value.numel() for value in parameters.values()]
+        for value, part in zip(parameters.values(), harm.split(sizes), strict=True):
             value.sub_(part.view_as(value))
-
-
-def _learnt(network: Network) -> dict[str, nn.Parameter]:
-    return {name: value for name, value in network.backbone.named_parameters()
-            if value.requires_grad}

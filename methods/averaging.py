@@ -1,10 +1,10 @@
-"""Averaging: the running mean of the backbones that the tasks left behind."""
+"""Averaging: the running mean of the backbones at the end of each phase."""
 
 from typing import Any, Literal
 
 import torch
 
-from benchmark.components.isolation import Isolation, Tensors, estimate
+from benchmark.components.isolation import Isolation, Tensors, estimate_statistics
 from benchmark.method import MethodConfig, Phase, State, setting
 from benchmark.model.network import Network
 
@@ -12,10 +12,10 @@ from benchmark.model.network import Network
 class Averaging(Isolation):
     """mean_t = mean_{t-1} + (theta_t - mean_{t-1}) / t over the backbone's parameters.
 
-    theta_t is trained from mean_{t-1}, or from the first weights. After a phase the live network
+    theta_t is trained from mean_{t-1}, or from the initial weights. After a phase the live network
     is theta_t + strength * (mean_t - theta_t), its running statistics are computed anew on the
     phase's images, and heads stay as they are: the new one was trained on theta_t. Ours: the
-    running form and the strength (the papers average networks trained beside each other). A new
+    running form and the strength (the papers average networks trained in parallel). A new
     backbone begins a new mean; the tasks before it keep the old network.
     """
 
@@ -39,18 +39,18 @@ class Averaging(Isolation):
         self._mean: Tensors = {}
 
     def before_backbone_change(self, network: Network) -> None:
-        if self.config.strength:
-            gone = {task for home in self.left for task in home.own}
-            self.home.own = {task: {} for task in network.tasks if task not in gone}
+        if self.active:
+            retired = {task for shared in self.retired for task in shared.parts}
+            self.current.parts = {task: {} for task in network.tasks if task not in retired}
             super().before_backbone_change(network)
             self._phases = 0
 
     def begin_phase(self, phase: Phase) -> None:
-        if self.config.strength and self._phases:
+        if self.active and self._phases:
             self._mean = {name: parameter.detach().clone()
                           for name, parameter in phase.network.backbone.named_parameters()}
             if self.config.start == "first":
-                phase.network.restart()
+                phase.network.reset_backbone()
 
     @torch.no_grad()
     def end_phase(self, phase: Phase) -> None:
@@ -59,7 +59,7 @@ class Averaging(Isolation):
             share = self.config.strength * (1 - 1 / self._phases)
             for name, parameter in phase.network.backbone.named_parameters():
                 parameter.lerp_(self._mean[name], share)
-            phase.network.backbone.load_state_dict(estimate(phase, {}), strict=False)
+            phase.network.backbone.load_state_dict(estimate_statistics(phase, {}), strict=False)
             self._mean = {}
 
     def state_dict(self) -> State:

@@ -2,14 +2,20 @@
 
 from typing import Literal
 
-from benchmark.components.isolation import Isolation, Tensors, estimate, norms, statistics
+from benchmark.components.isolation import (
+    Isolation,
+    Tensors,
+    estimate_statistics,
+    norm_states,
+    running_statistics,
+)
 from benchmark.method import MethodConfig, Phase, setting
 
 
 class BNPerTask(Isolation):
     """Task k predicts with the live convolutions and the norms it had at the end of its phase.
 
-    Convolutions and norms are finetuned as usual, norms go on from those of the phase before. Norm
+    Convolutions and norms are finetuned as usual, norms start from those of the phase before. Norm
     layers of other kinds, which have no statistics, count as well. With `reestimate`, at the end of
     each phase the statistics of older tasks are computed anew, under the live convolutions and the
     task's own scales and shifts, on the phase's images (no labels). Ours throughout; norms per
@@ -29,18 +35,15 @@ class BNPerTask(Isolation):
     zero = {"keep": "none"}
     grid = {"keep": ["all", "statistics"], "reestimate": [False, True]}
 
-    @property
-    def active(self) -> bool:
-        return bool(self.config.keep != "none")
-
     def part(self, phase: Phase) -> Tensors:
         backbone = phase.network.backbone
-        return norms(backbone) if self.config.keep == "all" else statistics(backbone)
+        return (norm_states(backbone) if self.config.keep == "all"
+                else running_statistics(backbone))
 
     def end_phase(self, phase: Phase) -> None:
         super().end_phase(phase)
         if self.config.reestimate:
             new = {task.name for task in phase.tasks}
-            for task, own in self.home.own.items():
+            for task, part in self.current.parts.items():
                 if task not in new:
-                    own |= estimate(phase, own)
+                    part |= estimate_statistics(phase, part)

@@ -7,12 +7,12 @@ from benchmark.method import Step, setting
 
 
 class DER(OutputReplay):
-    """L = L_new + alpha * mean over the old tasks among the drawn exemplars of D_k.
+    """L = L_new + alpha * mean over the old tasks among the sampled exemplars of D_k.
 
     D_k = mean (o_k - z_k)^2 / Var(z_k): o_k the raw output before it is enlarged, z_k the stored
     one, Var over all stored outputs of the task, so that alpha is free of units (ours; the paper
-    has logits only). z_k is what the network said at the end of the task's phase, in eval mode, of
-    the very image that is stored (the paper: while training, of its augmented twin).
+    has logits only). z_k is the network's output at the end of the task's phase, in eval mode, on
+    the very image that is stored (the paper: in training, on its augmented version).
     """
 
     class Config(ReplayConfig):
@@ -26,5 +26,5 @@ class DER(OutputReplay):
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         groups = self.sample()
-        losses = self.matched(groups, self.outputs(step, groups))
+        losses = self.output_losses(groups, self.outputs(step, groups))
         return step.new_losses() | self.terms(step, "output", self.config.alpha, losses)

@@ -8,10 +8,10 @@ from benchmark.method import Step, setting
 
 
 class DERPP(OutputReplay):
-    """L = L_new + alpha * mean_k D_k(first draw) + beta * mean_k l_k(second draw).
+    """L = L_new + alpha * mean_k D_k(first sample) + beta * mean_k l_k(second sample).
 
     D_k is DER's distance to stored outputs, l_k the supervised loss, each a mean over the old
-    tasks among the exemplars of its own draw. Both draws go through the backbone in one pass.
+    tasks among the exemplars of its own sample. Both go through the backbone in one pass.
     """
 
     class Config(ReplayConfig):
@@ -24,13 +24,13 @@ class DERPP(OutputReplay):
     stores = "exemplars: images, labels, outputs before they are enlarged"
     zero = {"alpha": 0.0, "beta": 0.0}
     grid = {"alpha": [0.2, 0.5, 1.0, 2.0], "beta": [0.2, 0.5, 1.0, 2.0]}
-    keeps = (IMAGE, TARGET, OUTPUT)
+    sample_parts = (IMAGE, TARGET, OUTPUT)
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         first = self.sample() if self.config.alpha else []
         second = self.sample() if self.config.beta else []
         raws = self.outputs(step, first + second)
-        matched = self.matched(first, raws[:len(first)])
-        learnt = self.supervised(step, second, raws[len(first):])
-        return (step.new_losses() | self.terms(step, "output", self.config.alpha, matched)
-                | self.terms(step, "replay", self.config.beta, learnt))
+        outputs = self.output_losses(first, raws[:len(first)])
+        supervised = self.supervised_losses(step, second, raws[len(first):])
+        return (step.new_losses() | self.terms(step, "output", self.config.alpha, outputs)
+                | self.terms(step, "replay", self.config.beta, supervised))

@@ -19,10 +19,10 @@ class EMA(OutputDistillation):
     heads and batch norm statistics.
 
     Ours: published rates (.999 a step) are for trainings of 10^4 steps and more, while a phase may
-    have 80. `decay` is what is left of the average after one phase: d = decay ^ (1 / its steps).
-    Each phase begins with A equal to the network, since a head that was just learnt fits no older
+    have 80. `decay` is the share of the average left after one phase: d = decay ^ (1 / its steps).
+    Each phase begins with A equal to the network, since a newly trained head fits no older
     backbone; so decay = 1 would be lwf. After a change of backbone nothing can be averaged: the
-    network of the phase before teaches as it is.
+    network of the phase before is the teacher, unchanged.
     """
 
     class Config(OutputConfig):
@@ -40,7 +40,7 @@ class EMA(OutputDistillation):
         self._rate = 0.0
 
     def begin_phase(self, phase: Phase) -> None:
-        self.teacher = Teacher(self.average.past) if phase.new_backbone else Teacher()
+        self.teacher = Teacher(self.average.snapshot) if phase.new_backbone else Teacher()
         super().begin_phase(phase)
         steps = phase.data.steps_per_epoch * phase.network.recipe.epochs
         self._rate = 1 - self.config.decay ** (1 / steps)
@@ -48,15 +48,15 @@ class EMA(OutputDistillation):
     def loss(self, step: Step) -> dict[str, Tensor]:
         if self.average and not self.teacher:
             old = [task.name for task in step.phase.old_tasks]
-            self.average.follow(step.network, self._rate, old)
+            self.average.update(step.network, self._rate, old)
         return super().loss(step)
 
     def teacher_outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
         return (self.teacher or self.average).outputs(step, tasks)
 
-    def remember(self, phase: Phase) -> None:
+    def capture_teacher(self, phase: Phase) -> None:
         self.average, self.teacher = RunningAverage(), Teacher()
-        self.average.follow(phase.network, 1.0)
+        self.average.update(phase.network, 1.0)
 
     def state_dict(self) -> State:
         return super().state_dict() | {"average": self.average.state_dict()}

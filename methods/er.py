@@ -7,7 +7,7 @@ from benchmark.method import Step, setting
 
 
 class ER(Replay):
-    """L = L_new + beta * mean over the old tasks among the drawn exemplars of their own losses."""
+    """L = L_new + beta * mean over the old tasks among the sampled exemplars of their losses."""
 
     class Config(ReplayConfig):
         beta: float = setting(1.0, "factor of the exemplars' supervised loss", "paper", ge=0)
@@ -19,5 +19,5 @@ class ER(Replay):
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         groups = self.sample()
-        losses = self.supervised(step, groups, self.outputs(step, groups))
+        losses = self.supervised_losses(step, groups, self.outputs(step, groups))
         return step.new_losses() | self.terms(step, "replay", self.config.beta, losses)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from benchmark.components.importance import Importance, Parameters, over_images
+from benchmark.components.importance import Importance, Parameters, gradient_importance
 from benchmark.method import MethodConfig, Phase, Step, setting
 from benchmark.tasks import Task
 from benchmark.tasks.kinds import kind_of
@@ -29,7 +29,7 @@ class EWC(Importance):
     grid = {"weight": [1.0, 10.0, 100.0, 1000.0, 10000.0]}
 
     def importance(self, phase: Phase) -> Parameters:
-        return over_images(phase, _loss, Tensor.square)
+        return gradient_importance(phase, _loss, Tensor.square)
 
 
 def _loss(step: Step, task: Task) -> Tensor:

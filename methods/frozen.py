@@ -1,4 +1,4 @@
-"""Frozen: no forgetting by construction, because the shared features stop moving."""
+"""Frozen: no forgetting by construction, because the shared features no longer change."""
 
 from typing import Literal
 
@@ -6,10 +6,11 @@ from benchmark.method import Method, MethodConfig, Phase, setting
 
 
 class Frozen(Method):
-    """Feature extraction: the backbone (batch norm included) is fixed, only heads learn.
+    """Feature extraction: the backbone (batch norm included) is fixed, only heads are trained.
 
-    `start` trains heads on the first weights; `after_first` lets the first task shape the backbone
-    (as in SSUL, Cha et al. 2021, and FACIL's freezing). Either gives a constant row from then on.
+    `start` trains heads on the initial weights; with `after_first` the first task trains the
+    backbone (as in SSUL, Cha et al. 2021, and FACIL's freezing). Either gives a constant row from
+    then on.
     """
 
     class Config(MethodConfig):

@@ -10,7 +10,7 @@ class GPM(Projection):
     """W = W_before + d - strength * d M M^T: no step inside the span of old tasks' inputs.
 
     d is the step the optimiser applied, not the gradient: Adam would undo a projection of the
-    gradient, and weight decay would pass it by (ours; the paper has plain SGD). M takes the fewest
+    gradient, and weight decay would evade it (ours; the paper has plain SGD). M takes the fewest
     principal directions, at least one, that reach the threshold (the released code stops one
     short); they come from Gram matrices of inputs at sampled positions, the same directions as the
     paper's SVD of all of them. Biases, norms and embeddings stop after the first phase and batch
@@ -23,5 +23,5 @@ class GPM(Projection):
     reference = "Saha et al., Gradient Projection Memory for Continual Learning, ICLR 2021"
     grid = {"threshold": [0.8, 0.9, 0.95, 0.97, 0.98, 0.99]}
 
-    def weigh(self, energy: Tensor) -> Tensor:
+    def factor(self, energy: Tensor) -> Tensor:
         return torch.ones_like(energy)

@@ -63,7 +63,7 @@ def segmentation_term(student: Tensor, teacher: Tensor, k: float) -> Tensor:
     means = (empty.index_add(0, label.flatten(), logarithm.flatten()) / pixels.clamp(min=1)).exp()
     means = torch.where(pixels > 0, means, 0)
     balanced = ((-means.detach()).softmax(0) * means).mean()
-    return balanced + (loss * edges(loss, k)).mean()
+    return balanced + (loss * edge_mask(loss, k)).mean()
 
 
 def depth_term(student: Tensor, teacher: Tensor, k: float, delta: float) -> Tensor:
@@ -75,7 +75,7 @@ def depth_term(student: Tensor, teacher: Tensor, k: float, delta: float) -> Tens
     loss = ((student - teacher).abs() * (teacher != 0))[:, 0]
     above, below = student[:, 0] > delta, student[:, 0] < delta
     balanced = _mean(loss, above) + _mean(loss, below)
-    masks = edges(loss, k).sum(0)
+    masks = edge_mask(loss, k).sum(0)
     count = (masks * (loss != 0).sum(0)).sum()
     return balanced + (masks * loss.sum(0)).sum() / count.clamp(min=1)
 
@@ -88,7 +88,7 @@ def normal_term(student: Tensor, teacher: Tensor, k: float, delta: float) -> Ten
     product = guess * truth * (truth.sum(1, keepdim=True) != 0)
     agreement, level = product.mean(1), guess.mean(1)
     balanced = 2 - _mean(agreement, level > delta) - _mean(agreement, level < delta)
-    mask = edges(1 - agreement, k)[:, None]
+    mask = edge_mask(1 - agreement, k)[:, None]
     count = (mask * (product != 0)).sum()
     return balanced + 1 - torch.where(count > 0, product.sum() / count.clamp(min=1), 0)
 
@@ -97,7 +97,7 @@ def _mean(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * chosen).sum() / chosen.sum().clamp(min=1)
 
 
-def edges(loss: Tensor, k: float) -> Tensor:
+def edge_mask(loss: Tensor, k: float) -> Tensor:
     """0/1 mask [B, H, W] where the Sobel gradient (borders zero-padded, so that any non-zero
     border is an edge), min-max scaled per image, exceeds k; none where the gradient is flat."""
     across = loss.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])

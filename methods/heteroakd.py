@@ -1,4 +1,4 @@
-"""HeteroAKD in lifelong form (after Huang et al. 2025): the old network as a foreign teacher."""
+"""HeteroAKD in lifelong form (after Huang et al. 2025): the old network as the teacher."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -27,7 +27,7 @@ class HeteroAKD(OutputDistillation):
     it, in H and in the supervised loss L_k. A binary task has two classes. For maps H is the task's
     own loss, z has the map's channels and no ReLU, directions are mixed as unit vectors, and L_hakd
     is W times the distance between z_s and z_hyb. z_hyb and W are held fixed; the projections are
-    learnt by A_k, the mean of H over both, which leaves the features alone. All is computed at
+    trained by A_k, the mean of H over both, without gradient to the features. All is computed at
     feature resolution. W is over space (public ports have space or classes), scaled to mean 1.
     """
 
@@ -73,15 +73,15 @@ class HeteroAKD(OutputDistillation):
     def parameters(self) -> Iterable[nn.Parameter]:
         return self._alignments.parameters()
 
-    def more_terms(self, step: Step) -> dict[str, Tensor]:
+    def feature_terms(self, step: Step) -> dict[str, Tensor]:
         if not self._alignments:
             return {}
         config, old, terms = self.config, step.phase.old_tasks, {}
-        told, features = self.teacher.coarse(step, old), self.teacher.features(step)
+        outputs, features = self.teacher.coarse_outputs(step, old), self.teacher.features(step)
         for task, kind in kinds(old):
+            label = kind.pseudo_label(outputs[task.name].float())
             hybrid, aligned = self._alignments[task.name](
-                features, step.features, kind.pseudo_label(told[task.name].float()), config.axis,
-                config.hybrid_temperature)
+                features, step.features, label, config.axis, config.hybrid_temperature)
             both = config.hybrid_weight * hybrid + aligned
             terms[f"{task.name}/hybrid"] = config.weight * self.scaled(task, both)
         return terms

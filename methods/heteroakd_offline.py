@@ -1,4 +1,4 @@
-"""HeteroAKD as published (Huang et al. 2025): a strong teacher of another kind; a bound."""
+"""HeteroAKD as published (Huang et al. 2025): a strong teacher of another architecture."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -7,20 +7,19 @@ from torch import Tensor, nn
 
 from benchmark.components.teacher import Teacher
 from benchmark.components.train_teacher import train_teacher
-from benchmark.data.loading.blocks import Regime
-from benchmark.method import Method, MethodConfig, Phase, Step, kinds, setting
+from benchmark.method import JointMethod, MethodConfig, Phase, Step, kinds, setting
 from methods._heteroakd import Axis, alignments
 
 
-class HeteroAKDOffline(Method):
+class HeteroAKDOffline(JointMethod):
     """L = sum_k L_k + weight * sum_k [ output_weight D(o_k, o_k^T)
                                      + hybrid_weight L_hakd,k + A_k ].
 
-    A teacher with another backbone learns all tasks first; then the network learns them with it
-    beside. D is the task kind's distance, L_hakd and A those of heteroakd, with the labels
-    themselves in H; what of them is ours is told there. A sequence of one segmentation task is the
-    paper's setting. Ours too: the teacher learns by the phase's own recipe (the paper's come
-    trained). Without weight it is joint training.
+    A teacher with another backbone is trained on all tasks first, then the network with its help.
+    D is the task kind's distance, L_hakd and A those of heteroakd, with the labels themselves in
+    H; our choices in them are listed there. A sequence of one segmentation task is the paper's
+    setting. Ours too: the teacher is trained by the phase's own recipe (the paper's are
+    pretrained). Without weight it is joint training.
     """
 
     class Config(MethodConfig):
@@ -42,7 +41,6 @@ class HeteroAKDOffline(Method):
     reference = "Huang et al., Distilling Knowledge from Heterogeneous Architectures for " \
                 "Semantic Segmentation, AAAI 2025"
     needs = ("teacher",)
-    kind = "bound"
     zero = {"weight": 0.0}
 
     def __init__(self, config: Any) -> None:
@@ -50,15 +48,11 @@ class HeteroAKDOffline(Method):
         self._teacher = Teacher()
         self._alignments = nn.ModuleDict()
 
-    @property
-    def regime(self) -> Regime:
-        return "joint" if self.config.labels == "own" else "multitask"
-
     def begin_phase(self, phase: Phase) -> None:
-        if self.config.weight:
+        if self.active:
             epochs = self.config.teacher_epochs or phase.network.recipe.epochs
             self._teacher = Teacher(train_teacher(phase, phase.tasks, epochs,
-                                            backbone=self.config.teacher_backbone))
+                                                  backbone=self.config.teacher_backbone))
             self._teacher.begin_phase(phase, stages=True, tasks=phase.tasks)
             self._alignments = alignments(phase.tasks, self._teacher.channels, phase.network,
                                           phase.number)
@@ -68,16 +62,16 @@ class HeteroAKDOffline(Method):
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         terms, config = step.new_losses(), self.config
-        if not config.weight:
+        if not self.active:
             return terms
-        told = self._teacher.outputs(step, step.phase.tasks)
+        outputs = self._teacher.outputs(step, step.phase.tasks)
         features = self._teacher.features(step)
         for task, kind in kinds(step.phase.tasks):
-            distance = kind.distance(step.output(task), told[task.name],
+            distance = kind.distance(step.output(task), outputs[task.name],
                                      temperature=config.temperature).mean()
             hybrid, aligned = self._alignments[task.name](
                 features, step.features, step.batch.targets[task.name], config.axis,
                 config.temperature)
-            terms[f"{task.name}/told"] = config.weight * config.output_weight * distance
+            terms[f"{task.name}/output"] = config.weight * config.output_weight * distance
             terms[f"{task.name}/hybrid"] = config.weight * (config.hybrid_weight * hybrid + aligned)
         return terms

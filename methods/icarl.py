@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.components.replay import Replay, ReplayConfig, decode
+from benchmark.components.replay import Replay, ReplayConfig, decode_exemplars
 from benchmark.components.teacher import Teacher
 from benchmark.method import Phase, State, Step, kinds, phase_batches, setting
-from benchmark.model.network import upsample
+from benchmark.model.heads import upsample
 
 
 class ICaRL(Replay):
@@ -18,8 +18,8 @@ class ICaRL(Replay):
     Ours throughout, since the paper classifies: a task takes the place of a class. Each of the t
     tasks so far may fill a t-th of the buffer, with the images whose mean feature comes nearest to
     that of all (an image's feature: the average over positions, scaled to length one); the first
-    chosen stay longest. D_k is the mean over images and pixels of the kind's distance to the
-    network of the phase before. Exemplars are drawn beside each batch, not merged into the epoch.
+    chosen are kept longest. D_k is the mean over images and pixels of the kind's distance to the
+    network of the phase before. Exemplars are sampled for each batch, not merged into the epoch.
     Heads predict: a nearest mean has no meaning for maps.
     """
 
@@ -53,22 +53,24 @@ class ICaRL(Replay):
             features = step.encode_jointly(images)
         terms = step.new_losses()
         if self.config.beta:
-            own = self.supervised(step, groups, self.outputs(step, groups, features))
-            terms |= self.terms(step, "replay", self.config.beta, own)
+            supervised = self.supervised_losses(step, groups, self.outputs(step, groups, features))
+            terms |= self.terms(step, "replay", self.config.beta, supervised)
         if self.config.weight and step.phase.old_tasks:
-            terms |= self._distilled(step, images, features)
+            terms |= self._distillation_terms(step, images, features)
         return terms
 
-    def _distilled(self, step: Step, images: Tensor | None,
-                   features: Tensor | None) -> dict[str, Tensor]:
+    def _distillation_terms(self, step: Step, images: Tensor | None,
+                            features: Tensor | None) -> dict[str, Tensor]:
+        """Distances to the teacher on the batch and on exemplars, given the exemplars' images and
+        features (None without exemplars)."""
         old, terms = step.phase.old_tasks, {}
-        told = self.teacher.outputs(step, old)
-        others = {} if images is None else self.teacher.outputs_on(images, old)
+        on_batch = self.teacher.outputs(step, old)
+        on_exemplars = {} if images is None else self.teacher.outputs_on(images, old)
         for task, kind in kinds(old):
-            distances = [kind.distance(step.output(task), told[task.name])]
+            distances = [kind.distance(step.output(task), on_batch[task.name])]
             if images is not None and features is not None:
-                raw = upsample(decode(step, task.name, features), images.shape[-2:])
-                distances.append(kind.distance(raw, others[task.name]))
+                raw = upsample(decode_exemplars(step, task.name, features), images.shape[-2:])
+                distances.append(kind.distance(raw, on_exemplars[task.name]))
             mean = torch.cat([distance.flatten() for distance in distances]).mean()
             terms[f"{task.name}/old"] = self.config.weight * mean
         return terms
@@ -78,15 +80,15 @@ class ICaRL(Replay):
         if self.config.selection == "random":
             return super().keys(phase)
         (task, kind), = kinds(phase.tasks)
-        parts, labelled = [], []
+        features, labelled = [], []
         for step in phase_batches(phase, phase.network.recipe.batch):
-            parts.append(F.normalize(step.features.mean((2, 3)), dim=1))
+            features.append(F.normalize(step.features.mean((2, 3)), dim=1))
             labelled.append(kind.valid(step.batch.targets[task.name]).flatten(1).any(1))
-        found = torch.cat(labelled).nonzero()[:, 0]
+        candidates = torch.cat(labelled).nonzero()[:, 0]
         quota = self.buffer.budget // (len(phase.old_tasks) + 1)
-        order = herd(torch.cat(parts)[found], most=quota // step.images[0].numel())
+        order = herd(torch.cat(features)[candidates], most=quota // step.images[0].numel())
         keys = torch.ones(len(phase.data), dtype=torch.float64)
-        keys[found[order].cpu()] = torch.arange(len(order), dtype=keys.dtype) / len(keys)
+        keys[candidates[order].cpu()] = torch.arange(len(order), dtype=keys.dtype) / len(keys)
         return keys
 
     def end_phase(self, phase: Phase) -> None:
@@ -103,15 +105,15 @@ class ICaRL(Replay):
 
 
 def herd(features: Tensor, most: int) -> Tensor:
-    """Which of the features [N, C] to choose, at most `most`, best first: each brings the mean of
-    those chosen so far as near as it can to the mean of all."""
+    """Indices of at most `most` of the features [N, C], best first: each brings the mean of those
+    chosen so far as near as possible to the mean of all."""
     mean, total = features.mean(0), torch.zeros_like(features[0])
-    taken = features.new_zeros(len(features))
+    penalty = features.new_zeros(len(features))  # infinite for those that are chosen already
     chosen = []
     for count in range(1, min(most, len(features)) + 1):
-        away = ((features + total) / count - mean).square().sum(1) + taken
-        best = away.argmin()
-        taken[best] = torch.inf
+        distances = ((features + total) / count - mean).square().sum(1) + penalty
+        best = distances.argmin()
+        penalty[best] = torch.inf
         total = total + features[best]
         chosen.append(best)
-    return torch.stack(chosen) if chosen else taken.new_zeros(0, dtype=torch.long)
+    return torch.stack(chosen) if chosen else penalty.new_zeros(0, dtype=torch.long)

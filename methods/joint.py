@@ -5,16 +5,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark.data.loading.blocks import Regime
-from benchmark.method import Method, MethodConfig, Phase, Step, setting
+from benchmark.method import JointMethod, MethodConfig, Phase, Step, setting
 
 
-class Joint(Method):
+class Joint(JointMethod):
     """One phase over all images. With `labels=own` an image carries the label of its block's task
     only: the data of the stream, without the order. With `labels=all` every image carries all
     labels (ordinary multi-task learning), which no lifelong learner could reach.
 
-    Uncertainty weighting: sum_k l_k / (2 exp s_k) + s_k / 2 with learnt s_k, s_k = -0.5 at first
+    Uncertainty weighting: sum_k l_k / (2 exp s_k) + s_k / 2 with trained s_k, s_k = -0.5 at first
     (Kendall et al. 2018, in LibMTL's form).
     """
 
@@ -28,15 +27,10 @@ class Joint(Method):
     summary = "learns all tasks together from all blocks"
     family = "reference"
     reference = "Kendall et al. 2018 (uncertainty weighting)"
-    kind = "bound"
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self._scales: list[nn.Parameter] = []
-
-    @property
-    def regime(self) -> Regime:
-        return "joint" if self.config.labels == "own" else "multitask"
 
     def begin_phase(self, phase: Phase) -> None:
         device = next(phase.network.parameters()).device

@@ -12,20 +12,20 @@ class JointDistill(JointDistillation):
     o_i the student's output, o_i^T the teacher's. The connector joins all teachers' features,
     c = ReLU(BN(conv(conv(concat f^T)))); heads of its own read c_i from c, and the student's
     features f, through a 1x1 convolution A, are matched to c (held fixed). Once an epoch the
-    student is scored on held-out images, and the weights move: a_i = score / teacher's score,
+    student is scored on held-out images, and the weights change: a_i = score / teacher's score,
     w_i <- w_i - beta w_i d/dw_i (w_i - mean(w) a_i mean(a)^(alpha - 1)). The trajectory R of the
-    new task is a running average of the student that advances only when its score has become
-    better; before the first time there is no term.
+    new task is a running average of the student, updated only when its score has become better;
+    before the first update there is no term.
 
-    Ours, since the paper is silent or was not at hand: all factors; scores are 1 / loss; w is
-    scaled to mean 1 after each move; l_i^T, the teacher's held-out loss, takes units away; the
-    teacher learns by the phase's own recipe; held-out images stay in training without their
-    labels; the connector's kernels (1 and 3), its heads, and that it learns from its teachers; the
+    Ours, where the paper is silent or we could not read it: all factors; scores are 1 / loss; w is
+    scaled to mean 1 after each update; l_i^T, the teacher's held-out loss, removes units; the
+    teacher is trained by the phase's own recipe; held-out images stay in training without their
+    labels; the connector's kernels (1 and 3), its heads, and that its teachers train it; the
     trajectory is a state of the student, its loss the distance to that state's output. Ours for
-    lifelong learning: without labels nothing tells that an old task has become better, so its
-    trajectory stays where its last phase left it, the network of the phase before; its l_i^T is
-    its held-out loss when its own phase ended, and its loss now counts as that plus how far its
-    outputs have gone.
+    lifelong learning: without labels nothing shows that an old task has become better, so its
+    trajectory stays what it was at the end of its phase, the network of the phase before; its l_i^T
+    is its held-out loss when its own phase ended, and its loss now is that plus the distance of its
+    outputs to those of that time.
     """
 
     name = "jointdistill"

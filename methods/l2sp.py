@@ -2,15 +2,15 @@
 
 import torch
 
-from benchmark.components.importance import Importance, Parameters, learnt
+from benchmark.components.importance import Importance, Parameters, trainable_weights
 from benchmark.method import MethodConfig, Phase, State, setting
 
 
 class L2SP(Importance):
     """L = L_new + weight / 2 * sum_i (theta_i - theta*_i)^2 over the backbone's parameters.
 
-    theta* are the parameters of the phase before. Every parameter counts the same: what EWC and
-    its kin have to beat. The paper's pull of the heads towards zero is left to weight decay.
+    theta* are the parameters of the phase before. Every parameter counts the same: the baseline of
+    EWC and its variants. Weight decay does what the paper's penalty on heads does.
     """
 
     class Config(MethodConfig):
@@ -26,7 +26,7 @@ class L2SP(Importance):
         return 0.0
 
     def importance(self, phase: Phase) -> Parameters:
-        return _ones(learnt(phase.network))
+        return _ones(trainable_weights(phase.network))
 
     def state_dict(self) -> State:
         return {"anchor": dict(self.anchor)}

@@ -12,13 +12,13 @@ from benchmark.method import MethodConfig, setting
 
 
 class LoRA(Adapters):
-    """W_k = W + alpha / r * B_k A_k, reshaped to W: task k learns A_k and B_k, and norms, alone.
+    """W_k = W + alpha / r * B_k A_k, reshaped to W: task k trains only A_k, B_k and norms.
 
     A convolution with kernel k from C to C' channels in g groups has A [r k, C k] and
     B [C' k / g, r k], as in the authors' code (ConvLoRA); a linear layer has A [r, C], B [C', r].
-    A is drawn as a layer's weights are, B is zero at first; biases stay frozen. Ours: the backbone
+    A is initialised as a layer's weights are, B with zeros; biases stay frozen. Ours: the backbone
     is trained on the first task, frozen from then on; all its convolutions and linear layers have
-    A and B; norms are learnt per task and start as the first task's; A has no more rows than the
+    A and B; norms are trained per task and start as the first task's; A has no more rows than the
     product has rows or columns (groups). A and B have no learning rate of their own; alpha serves.
     """
 
@@ -34,13 +34,9 @@ class LoRA(Adapters):
     stores = "low-rank matrices and normalisation layers of every task"
     zero = {"rank": 0}
     grid = {"rank": [4, 8, 16], "alpha": [8.0, 32.0]}
-    parts = ("lora_A", "lora_B")
+    adapter_names = ("lora_A", "lora_B")
 
-    @property
-    def active(self) -> bool:
-        return bool(self.config.rank)
-
-    def fresh(self, layer: nn.Conv2d | nn.Linear) -> Tensors:
+    def new_adapters(self, layer: nn.Conv2d | nn.Linear) -> Tensors:
         high, wide = layer.kernel_size if isinstance(layer, nn.Conv2d) else (1, 1)
         rows = len(layer.weight) // getattr(layer, "groups", 1) * high
         columns = layer.weight.numel() // rows
@@ -49,7 +45,7 @@ class LoRA(Adapters):
         nn.init.kaiming_uniform_(first, a=math.sqrt(5))
         return {"lora_A": first, "lora_B": torch.zeros(rows, inner)}
 
-    def adapt(self, layer: nn.Conv2d | nn.Linear, parts: Mapping[str, Tensor]) -> Tensors:
-        change = parts["lora_B"] @ parts["lora_A"]
+    def adapt(self, layer: nn.Conv2d | nn.Linear, adapters: Mapping[str, Tensor]) -> Tensors:
+        change = adapters["lora_B"] @ adapters["lora_A"]
         scale = self.config.alpha / self.config.rank
         return {"weight": layer.weight + scale * change.view_as(layer.weight)}

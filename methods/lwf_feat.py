@@ -11,9 +11,9 @@ class LwFFeat(OutputDistillation):
     """L = L_new + weight * sum_k w_k D(o_k, o_k^T) + feature_weight * mean (f - f^T)^2.
 
     D and w_k as in lwf; f are the backbone's last features, f^T the teacher's on the same images,
-    the mean goes over batch, channels and places (ILT's encoder term, which needs no task). The
-    published weight fits its backbone and optimiser: how large features are is the backbone's
-    affair. Features of another architecture are not comparable: after a change of backbone only
+    the mean goes over batch, channels and positions (ILT's encoder term, for no task alone). The
+    published weight fits its backbone and optimiser: the size of features depends on the
+    backbone. Features of another architecture are not comparable: after a change of backbone only
     the outputs are matched. ILT's class-incremental parts (masked targets) have no meaning with
     one head per task.
     """
@@ -32,7 +32,7 @@ class LwFFeat(OutputDistillation):
     def matches_features(self, phase: Phase) -> bool:
         return bool(self.config.feature_weight) and not phase.new_backbone
 
-    def more_terms(self, step: Step) -> dict[str, Tensor]:
+    def feature_terms(self, step: Step) -> dict[str, Tensor]:
         if not self.matches_features(step.phase):
             return {}
         error = F.mse_loss(step.features.float(), self.teacher.features(step).float())

@@ -1,8 +1,8 @@
-"""MAS: Memory Aware Synapses (Aljundi et al. 2018), for maps of any kind."""
+"""MAS: Memory Aware Synapses (Aljundi et al. 2018), for any dense task."""
 
 from torch import Tensor
 
-from benchmark.components.importance import Importance, Parameters, over_images
+from benchmark.components.importance import Importance, Parameters, gradient_importance
 from benchmark.method import MethodConfig, Phase, Step, setting
 from benchmark.tasks import Task
 
@@ -26,8 +26,8 @@ class MAS(Importance):
     grid = {"weight": [1.0, 10.0, 100.0, 1000.0, 10000.0]}
 
     def importance(self, phase: Phase) -> Parameters:
-        return over_images(phase, _size, Tensor.abs)
+        return gradient_importance(phase, _squared_norm, Tensor.abs)
 
 
-def _size(step: Step, task: Task) -> Tensor:
+def _squared_norm(step: Step, task: Task) -> Tensor:
     return step.output(task).square().sum(1).mean()

@@ -15,13 +15,13 @@ class Modulators(Adapters):
     """W_k = M_k W: a frozen convolution W, and after it a 1x1 convolution M_k of task k alone.
 
     M W is the product over output channels, and biases turn into M b. M starts as the identity.
-    With `normalised`, row i of M is g_i v_i / |v_i| with learnt g and v (the paper's NFF). In a
+    With `normalised`, row i of M is g_i v_i / |v_i| with trained g and v (the paper's NFF). In a
     grouped convolution M has one block per group (one factor per channel, if depthwise), as in the
     released code.
 
     Ours: the backbone is trained on the first task, frozen from then on, and stays as it was
     trained (the paper takes ImageNet weights, and rotates W to the principal directions of its
-    responses); norms, learnt per task as in the paper, start as the first task's; linear layers
+    responses); norms, trained per task as in the paper, start as the first task's; linear layers
     are modulated too; other 1x1 convolutions are shared (in the released code, the shortcuts are
     the task's own).
     """
@@ -40,26 +40,22 @@ class Modulators(Adapters):
     stores = "modulators and normalisation layers of every task"
     zero = {"layers": "none"}
     grid = {"layers": ["spatial", "all"], "normalised": [True, False]}
-    parts = ("modulator", "gain")
+    adapter_names = ("modulator", "gain")
 
-    @property
-    def active(self) -> bool:
-        return bool(self.config.layers != "none")
-
-    def fresh(self, layer: nn.Conv2d | nn.Linear) -> Tensors:
+    def new_adapters(self, layer: nn.Conv2d | nn.Linear) -> Tensors:
         pointwise = isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)
         if pointwise and self.config.layers == "spatial":
             return {}
         groups = getattr(layer, "groups", 1)
-        found = {"modulator": torch.eye(len(layer.weight) // groups).repeat(groups, 1, 1)}
-        if self.config.normalised:
-            found["gain"] = torch.ones(*found["modulator"].shape[:2], 1)
-        return found
+        modulator = torch.eye(len(layer.weight) // groups).repeat(groups, 1, 1)
+        if not self.config.normalised:
+            return {"modulator": modulator}
+        return {"modulator": modulator, "gain": torch.ones(*modulator.shape[:2], 1)}
 
-    def adapt(self, layer: nn.Conv2d | nn.Linear, parts: Mapping[str, Tensor]) -> Tensors:
-        modulator = parts["modulator"]
-        if "gain" in parts:
-            modulator = parts["gain"] * F.normalize(modulator, dim=2)
+    def adapt(self, layer: nn.Conv2d | nn.Linear, adapters: Mapping[str, Tensor]) -> Tensors:
+        modulator = adapters["modulator"]
+        if "gain" in adapters:
+            modulator = adapters["gain"] * F.normalize(modulator, dim=2)
         groups, channels, _ = modulator.shape
         return {name: (modulator @ value.view(groups, channels, -1)).view_as(value)
                 for name, value in layer.named_parameters() if name in ("weight", "bias")}

@@ -21,9 +21,9 @@ class POD(OutputDistillation):
 
     Ours: each stage's error is relative to the teacher's embedding, so that stages and backbones
     count alike (PLOP has a factor per layer); regions are h//s by w//s for images that are not
-    square, what is left over at the border is left out, and so is a scale of more regions than
-    places; PLOP's POD on logits is the output term. PLOP's pseudo-labels answer the shift of the
-    background class, which separate heads do not know. Stages of another architecture are not
+    square, the rest at the border is left out, and so is a scale of more regions than positions;
+    PLOP's POD on logits is the output term. PLOP's pseudo-labels correct the shift of the
+    background class, which separate heads do not have. Stages of another architecture are not
     comparable: after a change of backbone only the outputs are matched.
     """
 
@@ -40,7 +40,7 @@ class POD(OutputDistillation):
     def matches_features(self, phase: Phase) -> bool:
         return bool(self.config.pod_weight) and not phase.new_backbone
 
-    def more_terms(self, step: Step) -> dict[str, Tensor]:
+    def feature_terms(self, step: Step) -> dict[str, Tensor]:
         phase = step.phase
         if not self.matches_features(phase):
             return {}
@@ -53,11 +53,11 @@ def local_pod(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
     """Mean over stages and images of the relative distance between embeddings of the features
     [B, C_s, h_s, w_s] of student and teacher."""
     errors = []
-    for own, told in zip(student, teacher, strict=True):
-        target = embedding(told)
-        gap = torch.linalg.vector_norm(embedding(own) - target, dim=1)
+    for features, teacher_features in zip(student, teacher, strict=True):
+        target = embedding(teacher_features)
+        distance = torch.linalg.vector_norm(embedding(features) - target, dim=1)
         size = torch.linalg.vector_norm(target, dim=1)
-        errors.append((gap / size.clamp(min=1e-12)).mean())
+        errors.append((distance / size.clamp(min=1e-12)).mean())
     return torch.stack(errors).mean()
 
 
@@ -67,9 +67,9 @@ def embedding(features: Tensor) -> Tensor:
     images, channels, height, width = squares.shape
     parts = []
     for scale in SCALES:
-        tall, wide = height // scale, width // scale
-        if tall and wide:
-            regions = squares[:, :, :scale * tall, :scale * wide].reshape(
-                images, channels, scale, tall, scale, wide)
+        high, wide = height // scale, width // scale
+        if high and wide:
+            regions = squares[:, :, :scale * high, :scale * wide].reshape(
+                images, channels, scale, high, scale, wide)
             parts += [regions.mean(5).flatten(1), regions.mean(3).flatten(1)]
     return torch.cat(parts, dim=1)

@@ -7,7 +7,7 @@ from benchmark.method import Phase
 class Separate(Isolation):
     """Single-task learning on the stream's own blocks: nothing shared, nothing forgotten.
 
-    Every phase starts from the same first weights, so each equals a first phase. Costs a whole
+    Every phase starts from the same initial weights, so each equals a first phase. Costs a whole
     backbone per task.
     """
 
@@ -19,7 +19,7 @@ class Separate(Isolation):
 
     def begin_phase(self, phase: Phase) -> None:
         if phase.number > 1:
-            phase.network.restart()
+            phase.network.reset_backbone()
 
     def part(self, phase: Phase) -> Tensors:
         return {name: value.detach().clone()

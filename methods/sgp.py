@@ -8,11 +8,11 @@ from benchmark.method import setting
 
 
 class SGP(Projection):
-    """W = W_before + d - strength * d M diag(lambda) M^T: small steps along what old tasks use.
+    """W = W_before + d - strength * d M diag(lambda) M^T: small steps along old tasks' inputs.
 
     lambda_i = (a + 1) s_i / (a s_i + max s), s_i the root of the inputs' energy along direction i;
-    a direction of earlier phases adds that of the new task's inputs to what it had, up to 1. GPM
-    is a without bound. All else as in gpm: d is the step the optimiser applied, weight decay
+    the factor of an old direction grows by that of the new task's inputs, up to 1. GPM is the limit
+    of large a. All else as in gpm: d is the step the optimiser applied, weight decay
     included (ours; the paper projects the gradient of plain SGD).
     """
 
@@ -24,7 +24,7 @@ class SGP(Projection):
     reference = "Saha and Roy, Continual Learning with Scaled Gradient Projection, AAAI 2023"
     grid = {"threshold": [0.9, 0.95, 0.97, 0.99], "scale": [1.0, 3.0, 10.0, 30.0]}
 
-    def weigh(self, energy: Tensor) -> Tensor:
+    def factor(self, energy: Tensor) -> Tensor:
         s, a = energy.sqrt(), float(self.config.scale)
         least = torch.finfo(s.dtype).tiny
         return (a + 1) * s / (a * s + s.amax(-1, keepdim=True)).clamp(min=least)

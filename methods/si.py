@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.components.importance import Importance, Parameters, learnt, mean_one
+from benchmark.components.importance import Importance, Parameters, trainable_weights, with_mean_one
 from benchmark.method import MethodConfig, Phase, State, Step, setting
 from benchmark.model.network import Network
 
@@ -14,15 +14,16 @@ from benchmark.model.network import Network
 class SI(Importance):
     """L = L_new + weight / 2 * sum_i Omega_i (theta_i - theta*_i)^2 over the backbone's parameters.
 
-    Each step adds to w_i the new task's gradient times the way the parameter went; at the end of a
-    phase Omega_i grows by max(w_i, 0) / ((theta_i - theta*_i)^2 + damping), theta* the parameters
-    at its beginning. The way is the optimiser's, so any optimiser will do. The growth is divided
-    by its mean (ours), so that tasks of different units add up; negative w is clamped, as usual.
+    Each step adds to w_i the new task's gradient times minus the update of the parameter; at the
+    end of a phase Omega_i grows by max(w_i, 0) / ((theta_i - theta*_i)^2 + damping), theta* being
+    the parameters at its beginning. The update is the optimiser's, whichever it is. The growth is
+    divided by its mean (ours), so that tasks of different units add up; negative w is clamped, as
+    usual.
     """
 
     class Config(MethodConfig):
         weight: float = setting(100.0, "factor of the quadratic penalty (2 c)", "ours", ge=0)
-        damping: float = setting(1e-3, "xi, keeps parameters that hardly moved from exploding",
+        damping: float = setting(1e-3, "xi, bounds importances of parameters that hardly changed",
                                  "paper", gt=0)
 
     name = "si"
@@ -41,8 +42,9 @@ class SI(Importance):
         self._path, self._start = {}, {}
 
     def begin_phase(self, phase: Phase) -> None:
-        if self.config.weight:
-            self._start = {name: value.clone() for name, value in learnt(phase.network).items()}
+        if self.active:
+            self._start = {name: value.clone()
+                           for name, value in trainable_weights(phase.network).items()}
             self._path = {name: torch.zeros_like(value) for name, value in self._start.items()}
 
     def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
@@ -55,12 +57,12 @@ class SI(Importance):
             self._path[name] += gradient * (old - parameter)
 
     def importance(self, phase: Phase) -> Parameters:
-        ways = learnt(phase.network)
-        found = {name: path.clamp(min=0) / ((ways[name] - self._start[name]).square()
+        end = trainable_weights(phase.network)
+        omega = {name: path.clamp(min=0) / ((end[name] - self._start[name]).square()
                                             + self.config.damping)
                  for name, path in self._path.items()}
         self._path, self._start = {}, {}
-        return mean_one(found)
+        return with_mean_one(omega)
 
     def state_dict(self) -> State:
         return super().state_dict() | {"path": dict(self._path), "start": dict(self._start)}

@@ -13,7 +13,7 @@ from benchmark.model.network import Network
 
 class SPG(Method):
     """theta = before + (1 - strength * a) * step, a in [0, 1] for each backbone parameter; heads:
-    (1 - strength * mean a) * step, which keeps them in pace.
+    (1 - strength * mean a) * step, which slows them down alike.
 
     a = max over phases and over heads j of |tanh((h_j - mean h_j) / std h_j)|, mean and std over a
     parameter tensor; h_j is the signed sum of gradients over the phase's images, of the supervised
@@ -21,9 +21,9 @@ class SPG(Method):
 
     Ours: the step the optimiser applied is masked, weight decay included, since Adam undoes masks
     of gradients; the pass is in eval mode (the released code: train mode); a batch's loss
-    counts by its images; tensors whose entries are all alike have a = 0; heads that learnt on
-    another backbone do not count; batch norm's scale and shift are masked as all else (the paper
-    has none). Its statistics do as recipe.batch_norm says unless frozen here: weights keep moving
+    counts by its images; tensors whose entries are all alike have a = 0; heads that were trained
+    on another backbone do not count; batch norm's scale and shift are masked as all else (the paper
+    has none). Its statistics follow recipe.batch_norm unless frozen here: weights keep changing
     under a mask, and old statistics soon fit them less than new ones.
     """
 
@@ -44,7 +44,7 @@ class SPG(Method):
         super().__init__(config)
         self._mask: Parameters = {}
         self._heads: list[str] = []
-        self._pace = 0.0
+        self._mean_mask = 0.0
 
     def before_backbone_change(self, network: Network) -> None:
         self._mask, self._heads = {}, []
@@ -54,7 +54,7 @@ class SPG(Method):
             if self.config.freeze_statistics:
                 phase.network.freeze_statistics(affine=False)
             entries = torch.cat([mask.flatten() for mask in self._mask.values()])
-            self._pace = float(entries.mean())
+            self._mean_mask = float(entries.mean())
 
     def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
         if not self._mask:
@@ -65,14 +65,14 @@ class SPG(Method):
                 parameter.lerp_(before[f"backbone.{name}"], strength * mask)
         for name, parameter in step.network.heads.named_parameters():
             if parameter.grad is not None:
-                parameter.lerp_(before[f"heads.{name}"], strength * self._pace)
+                parameter.lerp_(before[f"heads.{name}"], strength * self._mean_mask)
 
     def end_phase(self, phase: Phase) -> None:
-        if not self.config.strength:
+        if not self.active:
             return
-        for found in gradient_sums(phase, self._heads).values():
-            for name, total in found.items():
-                mask = importance(total)
+        for sums in gradient_sums(phase, self._heads).values():
+            for name, total in sums.items():
+                mask = soft_mask(total)
                 self._mask[name] = torch.maximum(self._mask.get(name, mask), mask)
         self._heads += [task.name for task in phase.tasks]
 
@@ -84,26 +84,26 @@ class SPG(Method):
 
 
 def gradient_sums(phase: Phase, old_heads: list[str]) -> dict[str, Parameters]:
-    """h_j of every backbone parameter that learns, for the new heads and `old_heads`, by name."""
-    learning = {name: value for name, value in phase.network.backbone.named_parameters()
-                if value.requires_grad}
-    known = [task for task in phase.old_tasks if task.name in old_heads]
-    sums = {task.name: {name: torch.zeros_like(value) for name, value in learning.items()}
-            for task in (*phase.tasks, *known)}
+    """h_j of every trainable parameter of the backbone, by head (the new ones and `old_heads`) and
+    by the parameter's name."""
+    parameters = phase.network.trainable_backbone()
+    old_tasks = [task for task in phase.old_tasks if task.name in old_heads]
+    sums = {task.name: {name: torch.zeros_like(value) for name, value in parameters.items()}
+            for task in (*phase.tasks, *old_tasks)}
     for step in phase_batches(phase, phase.network.recipe.batch):
-        outputs = {task.name: step.output(task).sum() for task in known}
+        outputs = {task.name: step.output(task).sum() for task in old_tasks}
         losses = {name.removesuffix("/new"): loss * len(step.images)
                   for name, loss in step.new_losses().items()}
         for head, value in (losses | outputs).items():
-            gradients = torch.autograd.grad(value, list(learning.values()), retain_graph=True,
+            gradients = torch.autograd.grad(value, list(parameters.values()), retain_graph=True,
                                             materialize_grads=True)
             for total, gradient in zip(sums[head].values(), gradients, strict=True):
                 total += gradient
     return sums
 
 
-def importance(total: Tensor) -> Tensor:
-    """|tanh(z)| of standardised entries: how far each is from its tensor's mean, in [0, 1)."""
+def soft_mask(total: Tensor) -> Tensor:
+    """|tanh((h - mean h) / std h)| of a tensor h of gradient sums, in [0, 1) and in its shape."""
     if total.numel() < 2:
         return torch.zeros_like(total)
     deviation, mean = torch.std_mean(total)

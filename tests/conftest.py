@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from benchmark.data.sources.source import DataPaths
-from benchmark.engine.callbacks import Options
 from benchmark.engine.execute import Outcome, execute
+from benchmark.engine.options import Options
 from tests.helpers.tiny import tiny_plan
 
 

@@ -60,11 +60,6 @@ def test_files_have_one_reason_to_change(file):
     assert len(file.read_text().splitlines()) <= 300
 
 
-def test_a_method_is_one_screen():
-    for file in ROOT.glob("methods/*.py"):
-        assert len(file.read_text().splitlines()) <= 120, file
-
-
 @pytest.mark.parametrize("words", [["--help"], ["ls", "sequences"], ["ls", "datasets"],
                                    ["ls", "runs"], ["run", "--help"]])
 def test_listing_imports_no_torch(words, tmp_path):

@@ -13,44 +13,56 @@ from typing import Annotated, Any
 import typer
 
 from benchmark import __version__
-from benchmark.cli import preparing, reading, training
+from benchmark.cli.check import check
+from benchmark.cli.compare import compare
+from benchmark.cli.data import info, prepare, verify
+from benchmark.cli.doctor import doctor
+from benchmark.cli.ls import ls
+from benchmark.cli.new import new
+from benchmark.cli.paper import paper
+from benchmark.cli.plot import plot
+from benchmark.cli.report import report
+from benchmark.cli.run import run
+from benchmark.cli.show import show
+from benchmark.cli.submit import submit
+from benchmark.cli.sweep import sweep
+from benchmark.cli.table import table
+from benchmark.cli.tune import tune
+from benchmark.cli.validate import validate
 from benchmark.errors import LhlbenchError
+
+COMMANDS: tuple[Callable[..., None], ...] = (
+    run, sweep, ls, show, table, plot, compare, paper, report, validate, submit, tune, check, new,
+    doctor)
+DATA_COMMANDS: tuple[Callable[..., None], ...] = (prepare, verify, info)
+
+_INTERRUPTED = 130
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A benchmark for lifelong heterogeneous learning of dense prediction.",
                   context_settings={"help_option_names": ["-h", "--help"]})
+for command in COMMANDS:
+    app.command()(command)
 
 data = typer.Typer(no_args_is_help=True, help="Prepare, check and look at data sets.")
+for command in DATA_COMMANDS:
+    data.command()(command)
 app.add_typer(data, name="data")
 
-_INTERRUPTED = 130
 
-
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"lhlbench {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _common(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
-                                                  help="Print the version.")] = False,
+def _common(version: Annotated[bool, typer.Option("--version", callback=_print_version,
+                                                  is_eager=True, help="Print the version."
+                                                  )] = False,
             debug: Annotated[bool, typer.Option(
                 "--debug", help="Show tracebacks of errors.")] = False) -> None:
-    """--debug is listed here and obeyed in `invoke`."""
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (
-    training.run, training.sweep,
-    reading.ls, reading.show, reading.table, reading.plot, reading.compare,
-    reading.paper, reading.report, reading.validate, reading.submit,
-    training.tune, training.check, training.new, training.doctor)
-DATA_COMMANDS: tuple[Callable[..., None], ...] = (
-    preparing.prepare, preparing.verify, preparing.info)
-for command in COMMANDS:
-    app.command()(command)
-for command in DATA_COMMANDS:
-    data.command()(command)
+    """Options before any command; --debug is declared here for the help and read in `invoke`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,13 +74,13 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. `--debug` may stand anywhere."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    command = typer.main.get_command(app)
     try:
-        done: Any = command.main([word for word in words if word != "--debug"],
-                                 prog_name="lhlbench", standalone_mode=False)
+        done: Any = typer.main.get_command(app).main(
+            [word for word in words if word != "--debug"], prog_name="lhlbench",
+            standalone_mode=False)
         return done if isinstance(done, int) else 0
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader has left; say no more
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nobody reads any further output
         return 0
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED
@@ -85,6 +97,6 @@ def _explained(error: Exception) -> tuple[str | None, int]:
     if isinstance(error, LhlbenchError):
         return str(error), error.exit_code
     # Typer's own usage errors, whichever click it is built on.
-    if callable(tell := getattr(error, "format_message", None)):
-        return str(tell()), 2
+    if callable(format_message := getattr(error, "format_message", None)):
+        return str(format_message()), 2
     return None, 1

@@ -25,24 +25,24 @@ def print_matrix(record: Record, folder: Path, console: Console) -> None:
     for heading in shown:
         table.add_column(heading, justify="right")
     for row, task in enumerate(record.tasks):
-        for place, metric in enumerate(task.metrics):
+        for number, metric in enumerate(task.metrics):
             values = record.matrix[task.name][metric.name]
             arrow = "↑" if metric.higher_is_better else "↓"
             unit = f" {metric.unit}" if metric.unit else ""
-            table.add_row(task.name if place == 0 else "", f"{metric.name}{unit} {arrow}",
+            table.add_row(task.name if number == 0 else "", f"{metric.name}{unit} {arrow}",
                           *(metric_text(values[column if column is not None else row])
                             for column in shown.values()),
                           style="bold" if metric.primary else "dim",
-                          end_section=place == len(task.metrics) - 1)
+                          end_section=number == len(task.metrics) - 1)
     console.print(table)
     matrix = Matrix.of(record)
-    told = []
+    notes = []
     for name, score in (("forgetting", relative_forgetting(matrix)), ("BWT", relative_bwt(matrix))):
         if score.value is not None:
-            told.append(f"{name} {score.value:.1f} %")
+            notes.append(f"{name} {score.value:.1f} %")
     seconds = sum(phase.train_seconds + phase.eval_seconds for phase in record.phases)
-    told.append(f"{seconds:.0f} s")
-    console.print(", ".join([*told, *_classes_counted(record, folder)]), highlight=False)
+    notes.append(f"{seconds:.0f} s")
+    console.print(", ".join([*notes, *_classes_counted(record, folder)]), highlight=False)
 
 
 def _columns(record: Record) -> dict[str, int | None]:
@@ -62,9 +62,9 @@ def _classes_counted(record: Record, folder: Path) -> list[str]:
     if record.status != "complete" or not (folder / STATISTICS_FILE).exists():
         return []
     statistics = load_statistics(folder)
-    told = []
+    notes = []
     for task in segmentations:
         confusion = statistics[len(record.tasks), task]["confusion"]
-        told.append(f"{task} mIoU over {classes_present(confusion)} of {confusion.shape[1]} "
+        notes.append(f"{task} mIoU over {classes_present(confusion)} of {confusion.shape[1]} "
                     "classes")
-    return told
+    return notes

@@ -1,14 +1,30 @@
-"""Small things every command prints the same way."""
+"""Output that several commands print the same way."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
+
+from rich.console import Console
 
 
 def print_json(value: Any) -> None:
     """Strict JSON on standard output."""
     print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def print_text(text: str | None) -> None:
+    """A rendered text, ending in one newline; None stands for one that is printed already."""
+    if text is not None:
+        print(text, end="" if text.endswith("\n") else "\n")
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Lines on standard error, each once, for what a result leaves out or warns of."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for note in dict.fromkeys(notes):
+        console.print(note, markup=False)
 
 
 def metric_text(value: float | None) -> str:

@@ -1,38 +1,55 @@
-"""What a run shows while it works: bars on a terminal, plain lines elsewhere."""
+"""What runs and sweeps show while they work: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
 from types import TracebackType
+from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from benchmark.cli.output import metric_text
 from benchmark.engine.callbacks import Callback
 from benchmark.engine.trainer import EpochReport, PhaseTrainer
+from benchmark.sweep.progress import RunEvent, SweepProgress
+
+_ENDED_SHOWN = 8
+"""Rows of runs that have ended, kept above the running ones."""
+_COLOURS = {"done": "green", "failed": "red", "busy": "yellow"}
 
 
-class ScreenCallback(Callback):
-    """A callback that may hold the screen while the run lasts."""
+class Display:
+    """A context that may hold the terminal for as long as it lasts."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
-    def __enter__(self) -> ScreenCallback:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         return None
 
+
+# -- one run ---------------------------------------------------------------------------------
+
+
+class RunDisplay(Display, Callback):
+    """What a run does, on a console; metrics are printed after each phase."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
     def evaluated(self, phase: int, values: dict[str, dict[str, float | None]]) -> None:
-        told = "  ".join(f"{task} {name} {metric_text(value)}" for task, metrics in values.items()
+        text = "  ".join(f"{task} {name} {metric_text(value)}" for task, metrics in values.items()
                          for name, value in list(metrics.items())[:1])
-        self.console.print(f"after phase {phase}: {told}", highlight=False, soft_wrap=True)
+        self.console.print(f"after phase {phase}: {text}", highlight=False, soft_wrap=True)
 
 
-class LineCallback(ScreenCallback):
+class RunLines(RunDisplay):
     """One line per phase, for logs."""
 
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
@@ -42,7 +59,7 @@ class LineCallback(ScreenCallback):
                            f"{trainer.recipe.epochs} epochs{resumed}", highlight=False)
 
 
-class ProgressCallback(ScreenCallback):
+class RunBars(RunDisplay):
     """One bar per phase with losses per task, images/s and time left."""
 
     def __init__(self, console: Console) -> None:
@@ -54,7 +71,7 @@ class ProgressCallback(ScreenCallback):
         self._drawn = 0.0
         self._images = 0
 
-    def __enter__(self) -> ProgressCallback:
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 
@@ -81,3 +98,87 @@ class ProgressCallback(ScreenCallback):
             losses = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
             self._bars.update(self._bar, completed=report.epoch * self._images, losses=losses,
                               rate=f"{report.images_per_second:.0f} images/s")
+
+
+# -- a sweep ---------------------------------------------------------------------------------
+
+
+class SweepDisplay(Display):
+    """What the runs of a sweep do, on a console."""
+
+    def __init__(self, console: Console, progress: SweepProgress) -> None:
+        self.console, self.progress = console, progress
+
+    def show(self, event: RunEvent) -> None:
+        """Show an event that `progress` has taken in."""
+
+
+class SweepLines(SweepDisplay):
+    """One line when a run begins and one when it ends."""
+
+    def show(self, event: RunEvent) -> None:
+        number, runs = self.progress.number(event.run), len(self.progress.latest)
+        name = f"[{number}/{runs}] {event.run.request}"
+        if event.state != "running":
+            left = self.progress.seconds_left()
+            text = (f"{name}: {event.state} in {duration(event.seconds)}"
+                    + (f", about {duration(left)} left" if left else ""))
+        elif not event.position:
+            text = f"{name}: begins"
+        else:
+            return
+        self.console.print(text, markup=False, soft_wrap=True)
+
+
+class SweepTable(SweepDisplay):
+    """A live table: running runs with bars, the last ones that ended, and the time left."""
+
+    def __init__(self, console: Console, progress: SweepProgress) -> None:
+        super().__init__(console, progress)
+        self._ended = list[RunEvent]()
+        self._begun: dict[str, float] = {}
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._table)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._live.stop()
+
+    def show(self, event: RunEvent) -> None:
+        if event.state == "running":
+            self._begun.setdefault(event.run.run_id, time.monotonic())
+        else:
+            self._ended.append(event)
+
+    def _table(self) -> Group:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("run", "state", "", ""):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("time", justify="right")
+        for event in self._ended[-_ENDED_SHOWN:]:
+            table.add_row(str(event.run.request), Text(event.state, _COLOURS[event.state]), "", "",
+                          duration(event.seconds))
+        for event in self.progress.running:
+            begun = self._begun.get(event.run.run_id, time.monotonic())
+            table.add_row(str(event.run.request), "running",
+                          ProgressBar(total=1, completed=event.fraction, width=20), event.position,
+                          duration(time.monotonic() - begun))
+        return Group(table, Text(self._summary()))
+
+    def _summary(self) -> str:
+        counts, left = self.progress.counts(), self.progress.seconds_left()
+        parts = [f"{counts['done']} of {len(self.progress.latest)} done"]
+        parts += [f"{counts[state]} {state}" for state in ("failed", "busy") if counts[state]]
+        parts += [f"about {duration(left)} left"] if left else []
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a unit easy to read: `48 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"

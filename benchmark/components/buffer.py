@@ -1,8 +1,8 @@
-"""The store of exemplars: a budget in bytes, and one fair choice over all tasks of what it holds.
+"""The exemplar buffer: a budget in bytes, and an unbiased choice over all tasks of its samples.
 
 Images are kept as uint8, maps as float16 (a depth loses less than 0.05 %, invalid pixels stay
-invalid), outputs as they are before they are enlarged. A budget in images, such as the 50 of HAD's
-released reservoir, would not tell a class map from three channels of normals.
+invalid), outputs at feature resolution. A budget in images, such as the 50 of HAD's released
+reservoir, would count a class map and three channels of normals alike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmark.data.loading.array_loader import pixels
 
 IMAGE, TARGET, OUTPUT = "image", "target", "output"
-"""What a sample may hold: uint8 [3, H, W]; uint8 [H, W] or float16 [C, H, W]; float16 [C, h, w],
+"""Parts of a sample: uint8 [3, H, W]; uint8 [H, W] or float16 [C, H, W]; float16 [C, h, w],
 the raw output at feature resolution."""
 
 _LARGEST = torch.finfo(torch.float16).max
@@ -30,12 +30,12 @@ class Sample:
     """One exemplar of a task."""
 
     key: float
-    """In [0, 1): the smaller, the longer the sample stays."""
+    """In [0, 1): samples with the smallest keys are kept."""
     parts: dict[str, Tensor]
 
     @property
     def bytes(self) -> int:
-        """What the sample takes of a budget, its key included."""
+        """Bytes that count against the budget, those of the key included."""
         return _KEY_BYTES + sum(part.numel() * part.element_size() for part in self.parts.values())
 
 
@@ -75,20 +75,20 @@ class Exemplars:
 class Buffer:
     """Samples of all tasks that together stay within `budget` bytes.
 
-    One reservoir over all tasks: every sample comes with a random key, and those of the smallest
-    keys that fit together are kept (bottom-k sampling). So each sample ever offered is as likely
-    to be there as any other, in whichever order they came; where bytes differ, the last place
-    alone favours small samples. With `quotas`, each of t tasks may fill `budget` // t bytes
+    One reservoir over all tasks: every sample has a random key, and those of the smallest keys
+    that fit together are kept (bottom-k sampling). So each sample ever added is as likely to be in
+    the buffer as any other, in whatever order they were added; where bytes differ, only the last
+    place favours small samples. With `quotas`, each of t tasks may fill `budget` // t bytes
     instead, and keeps its own samples of the smallest keys.
     """
 
     def __init__(self, budget: int, quotas: bool = False) -> None:
         self.budget, self.quotas = budget, quotas
         self.samples: dict[str, list[Sample]] = {}
-        """By task, oldest first; of a task, by key."""
+        """By task, in order of learning; those of a task by key."""
         self._bytes: dict[str, int] = {}
         self._limit = 1.0
-        """The smallest key that was ever turned away: above it, nothing has a place."""
+        """The smallest key that was ever removed: samples with larger keys are not kept."""
 
     def __len__(self) -> int:
         return sum(map(len, self.samples.values()))
@@ -98,76 +98,78 @@ class Buffer:
         """Bytes of all samples, which are those of the tensors in `state_dict`."""
         return sum(self._bytes.values())
 
-    def wants(self, key: float) -> bool:
-        """Whether a sample of this key has a chance to be kept."""
+    def accepts(self, key: float) -> bool:
+        """Whether a sample with this key may be kept."""
         return key < self._limit
 
     def add(self, task: str, sample: Sample) -> None:
-        """Keep the sample if its key is small enough, and let go of what then is too much."""
-        shelf = self.samples.setdefault(task, [])
+        """Keep the sample if its key is small enough, and remove what then exceeds the budget."""
+        samples = self.samples.setdefault(task, [])
         self._bytes.setdefault(task, 0)
-        if self.wants(sample.key):
-            insort(shelf, sample, key=lambda kept: kept.key)
+        if self.accepts(sample.key):
+            insort(samples, sample, key=lambda kept: kept.key)
             self._bytes[task] += sample.bytes
-        while crowded := self._crowded():
-            gone = self.samples[crowded].pop()
-            self._bytes[crowded] -= gone.bytes
+        while excess := self._task_in_excess():
+            removed = self.samples[excess].pop()
+            self._bytes[excess] -= removed.bytes
             if not self.quotas:
-                self._limit = gone.key
+                self._limit = removed.key
 
-    def _crowded(self) -> str:
-        """The task whose last sample has to go, '' for none."""
+    def _task_in_excess(self) -> str:
+        """The task whose last sample must be removed, '' for none."""
         if self.quotas:
             quota = self.budget // len(self.samples)
-            return next((task for task, held in self._bytes.items() if held > quota), "")
+            return next((task for task, used in self._bytes.items() if used > quota), "")
         if self.bytes <= self.budget:
             return ""
-        return max((shelf[-1].key, task) for task, shelf in self.samples.items() if shelf)[1]
+        return max((samples[-1].key, task) for task, samples in self.samples.items()
+                   if samples)[1]
 
     def all_of(self, task: str) -> Exemplars:
-        """All samples of a task that has some."""
+        """All samples of a task that has at least one."""
         return _stacked(task, self.samples[task])
 
     def sample(self, count: int) -> list[Exemplars]:
-        """`count` different samples (all, if there are fewer), each as likely as any other, by
-        torch's global CPU generator; grouped by task."""
+        """`count` different samples (all, if there are fewer), each as likely as any other, drawn
+        with torch's global CPU generator; grouped by task."""
         chosen = torch.randperm(len(self))[:count].tolist()
         groups, start = [], 0
-        for task, shelf in self.samples.items():
-            own = [shelf[place - start] for place in chosen if 0 <= place - start < len(shelf)]
-            start += len(shelf)
+        for task, samples in self.samples.items():
+            own = [samples[index - start] for index in chosen
+                   if 0 <= index - start < len(samples)]
+            start += len(samples)
             if own:
                 groups.append(_stacked(task, own))
         return groups
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, as tensors and JSON values."""
-        keys = {task: torch.tensor([sample.key for sample in shelf], dtype=torch.float64)
-                for task, shelf in self.samples.items()}
+        keys = {task: torch.tensor([sample.key for sample in samples], dtype=torch.float64)
+                for task, samples in self.samples.items()}
         return {"limit": self._limit, "keys": keys,
-                "parts": {task: self.all_of(task).parts if shelf else {}
-                          for task, shelf in self.samples.items()}}
+                "parts": {task: self.all_of(task).parts if samples else {}
+                          for task, samples in self.samples.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self._limit, parts = state["limit"], state["parts"]
         self.samples = {
             task: [Sample(key, {name: values[row] for name, values in parts[task].items()})
                    for row, key in enumerate(keys.tolist())]
             for task, keys in state["keys"].items()}
-        self._bytes = {task: sum(sample.bytes for sample in shelf)
-                       for task, shelf in self.samples.items()}
+        self._bytes = {task: sum(sample.bytes for sample in samples)
+                       for task, samples in self.samples.items()}
 
 
 def _stacked(task: str, samples: Sequence[Sample]) -> Exemplars:
     parts = samples[0].parts
-    with torch.autocast(parts[IMAGE].device.type, enabled=False):  # which cannot stack float16
+    with torch.autocast(parts[IMAGE].device.type, enabled=False):  # it cannot stack float16
         return Exemplars(task, {name: torch.stack([sample.parts[name] for sample in samples])
                                 for name in parts})
 
 
 def compact(values: Tensor) -> Tensor:
-    """Values as they are kept: integers as they are, the rest float16 (NaN stays NaN)."""
+    """Values as they are stored: integers unchanged, others as float16 (NaN stays NaN)."""
     if not values.is_floating_point():
         return values
     return values.float().clamp(-_LARGEST, _LARGEST).half()

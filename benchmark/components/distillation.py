@@ -1,4 +1,4 @@
-"""What all distillation methods share: a teacher, and one weighted term per old task."""
+"""Distillation from the network of the phase before: one weighted term per old task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmark.tasks.kinds import Kind
 
 
 class Distillation(Method):
-    """Keeps old tasks by matching the network of the phase before on the new images.
+    """Preserves old tasks by matching the network of the phase before on the new images.
 
     A subclass defines `old_loss`; its configuration has a `weight`.
     """
@@ -38,21 +38,16 @@ class Distillation(Method):
         """The factor of each old task's loss, given how many there are."""
         return float(self.config.weight)
 
-    @property
-    def active(self) -> bool:
-        """Whether the settings leave the method any strength."""
-        return any(getattr(self.config, name) != value for name, value in self.zero.items())
-
     def matches_features(self, phase: Phase) -> bool:
-        """Whether `more_terms` will ask the teacher for its features."""
+        """Whether `feature_terms` uses the teacher's features in this phase."""
         return False
 
-    def more_terms(self, step: Step) -> dict[str, Tensor]:
-        """What is matched besides outputs; asked for where there are old tasks."""
+    def feature_terms(self, step: Step) -> dict[str, Tensor]:
+        """Further terms, from features of student and teacher, in phases with old tasks."""
         return {}
 
     def teacher_outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
-        """The outputs [B, channels, H, W] to be matched."""
+        """The outputs [B, channels, H, W] that the student's are matched to."""
         return self.teacher.outputs(step, tasks)
 
     def begin_phase(self, phase: Phase) -> None:
@@ -64,20 +59,20 @@ class Distillation(Method):
         old = step.phase.old_tasks
         if old and self.active:
             if share := self.share(len(old)):
-                told = self.teacher_outputs(step, old)
+                outputs = self.teacher_outputs(step, old)
                 for task, kind in kinds(old):
-                    loss = self.old_loss(task, kind, step.output(task), told[task.name])
+                    loss = self.old_loss(task, kind, step.output(task), outputs[task.name])
                     terms[f"{task.name}/old"] = share * loss
-            terms |= self.more_terms(step)
+            terms |= self.feature_terms(step)
         return terms
 
-    def remember(self, phase: Phase) -> None:
-        """Keep what teaches in the next phase."""
+    def capture_teacher(self, phase: Phase) -> None:
+        """Keep the teacher of the next phase."""
         self.teacher.capture(phase.network)
 
     def end_phase(self, phase: Phase) -> None:
         if self.active:
-            self.remember(phase)
+            self.capture_teacher(phase)
 
     def state_dict(self) -> State:
         return {"teacher": self.teacher.state_dict()}
@@ -111,6 +106,7 @@ class OutputDistillation(Distillation):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self._losses: dict[str, float] = {}
+        """Supervised loss of each old task when its phase ended."""
 
     def scaled(self, task: Task, loss: Tensor) -> Tensor:
         """w_k times a loss of task k."""
@@ -126,9 +122,9 @@ class OutputDistillation(Distillation):
         super().end_phase(phase)
         if self.active and self.config.scale == "loss":
             for task, kind in kinds(phase.tasks):
-                found = [kind.loss(step.output(task), step.batch.targets[task.name])
-                         for step in phase_batches(phase, phase.network.recipe.batch)]
-                self._losses[task.name] = float(torch.stack(found).mean())
+                losses = [kind.loss(step.output(task), step.batch.targets[task.name])
+                          for step in phase_batches(phase, phase.network.recipe.batch)]
+                self._losses[task.name] = float(torch.stack(losses).mean())
 
     def state_dict(self) -> State:
         return super().state_dict() | {"losses": dict(self._losses)}

@@ -1,4 +1,4 @@
-"""What methods share that hold parameters back by how much they matter to old tasks."""
+"""Parameter importance: quadratic penalties on backbone parameters that matter to old tasks."""
 
 from __future__ import annotations
 
@@ -46,19 +46,20 @@ class Importance(Method):
 
     def loss(self, step: Step) -> dict[str, Tensor]:
         terms = step.new_losses()
-        if self.omega and self.config.weight:
-            moved = [(omega * (parameter - self.anchor[name]).square()).sum()
-                     for name, parameter in step.network.backbone.named_parameters()
-                     if (omega := self.omega.get(name)) is not None]
-            terms["backbone/penalty"] = self.config.weight / 2 * torch.stack(moved).sum()
+        if self.omega and self.active:
+            penalties = [(omega * (parameter - self.anchor[name]).square()).sum()
+                         for name, parameter in step.network.backbone.named_parameters()
+                         if (omega := self.omega.get(name)) is not None]
+            terms["backbone/penalty"] = self.config.weight / 2 * torch.stack(penalties).sum()
         return terms
 
     def end_phase(self, phase: Phase) -> None:
-        if self.config.weight:
-            for name, found in self.importance(phase).items():
+        if self.active:
+            for name, added in self.importance(phase).items():
                 old = self.omega.get(name)
-                self.omega[name] = found if old is None else self.gamma() * old + found
-            self.anchor = {name: value.clone() for name, value in learnt(phase.network).items()}
+                self.omega[name] = added if old is None else self.gamma() * old + added
+            self.anchor = {name: value.clone()
+                           for name, value in trainable_weights(phase.network).items()}
 
     def state_dict(self) -> State:
         return {"importance": dict(self.omega), "anchor": dict(self.anchor)}
@@ -67,34 +68,32 @@ class Importance(Method):
         self.omega, self.anchor = dict(state["importance"]), dict(state["anchor"])
 
 
-def learnt(network: Network) -> Parameters:
-    """The backbone's parameters that learn, detached."""
-    return {name: parameter.detach() for name, parameter in network.backbone.named_parameters()
-            if parameter.requires_grad}
+def trainable_weights(network: Network) -> Parameters:
+    """The backbone's trainable parameters, detached (not copied)."""
+    return {name: parameter.detach() for name, parameter in network.trainable_backbone().items()}
 
 
-def over_images(phase: Phase, value: Callable[[Step, Task], Tensor],
-                size: Callable[[Tensor], Tensor]) -> Parameters:
-    """Sum over the phase's images of `size` of each gradient of `value`, then `mean_one`.
+def gradient_importance(phase: Phase, value: Callable[[Step, Task], Tensor],
+                        magnitude: Callable[[Tensor], Tensor]) -> Parameters:
+    """Sum over the phase's images of `magnitude` of each gradient of `value`, with mean one.
 
     `value` is a scalar of one image and task; gradients are those of the backbone's parameters.
     """
-    parameters = {name: each for name, each in phase.network.backbone.named_parameters()
-                  if each.requires_grad}
+    parameters = phase.network.trainable_backbone()
     sums = {name: torch.zeros_like(each) for name, each in parameters.items()}
     for step in phase_batches(phase, size=1):
         for task in phase.tasks:
             gradients = torch.autograd.grad(value(step, task), list(parameters.values()),
                                             retain_graph=True)
             for total, gradient in zip(sums.values(), gradients, strict=True):
-                total += size(gradient)
-    return mean_one(sums)
+                total += magnitude(gradient)
+    return with_mean_one(sums)
 
 
-def mean_one(found: Parameters) -> Parameters:
-    """Importances divided by their mean over all parameters, so that tasks of different units, and
-    losses of different scales, add up alike."""
-    entries = sum(value.numel() for value in found.values())
-    mean = torch.stack([value.sum() for value in found.values()]).sum() / entries
+def with_mean_one(importances: Parameters) -> Parameters:
+    """Importances divided by their mean over all parameters, so that those of tasks with different
+    units and losses are comparable when they are added."""
+    entries = sum(value.numel() for value in importances.values())
+    mean = torch.stack([value.sum() for value in importances.values()]).sum() / entries
     return {name: value / mean.clamp(min=torch.finfo(mean.dtype).tiny)
-            for name, value in found.items()}
+            for name, value in importances.items()}

@@ -1,4 +1,4 @@
-"""What replay methods share: a buffer, exemplars beside each batch, and the terms for them."""
+"""Replay: exemplars of old tasks, stored in a buffer, in the loss of every step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmark.method import (
     phase_batches,
     setting,
 )
-from benchmark.model.network import upsample
+from benchmark.model.heads import upsample
 from benchmark.seeds import derive
 from benchmark.tasks.kinds import kind_of
 
@@ -32,41 +32,36 @@ class ReplayConfig(MethodConfig):
 
     budget_mib: float = setting(2.0, "most MiB that exemplars may take, labels and outputs "
                                 "included", "ours", ge=0)
-    replay_batch: int = setting(8, "exemplars drawn for each step", "released code", ge=1)
+    replay_batch: int = setting(8, "exemplars sampled for each step", "released code", ge=1)
 
 
 class Replay(Method):
-    """Keeps exemplars of old tasks and learns from a few of them in each step.
+    """Keeps exemplars of old tasks and adds the losses of a few of them to each step.
 
-    At the end of a phase its images are offered to the buffer, each once, as it is (the originals
-    offer theirs while training; an image without a valid pixel is not offered). Exemplars are
-    drawn evenly and never augmented; each goes through the head of its own task. HAD's released
-    code has a reservoir of 50 images and draws 8.
+    At the end of a phase each of its images is added to the buffer once, not augmented (the papers
+    add them while training), unless it has no valid pixel. Exemplars are sampled uniformly and not
+    augmented; each goes through the head of its own task. HAD's released code has a reservoir of 50
+    images and samples 8.
     """
 
     family = "replay"
     stores = "exemplars: images, labels"
     needs: ClassVar[tuple[Need, ...]] = ("exemplars",)
     zero = {"beta": 0.0}
-    keeps: ClassVar[tuple[str, ...]] = (IMAGE, TARGET)
+    sample_parts: ClassVar[tuple[str, ...]] = (IMAGE, TARGET)
     """What an exemplar consists of."""
     quotas: ClassVar[bool] = False
-    """Whether all tasks have an equal part of the buffer."""
+    """Whether all tasks have equal shares of the budget."""
     Config = ReplayConfig
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.buffer = Buffer(int(config.budget_mib * MIB), self.quotas)
 
-    @property
-    def active(self) -> bool:
-        """Whether the settings leave the method any strength."""
-        return any(getattr(self.config, name) != value for name, value in self.zero.items())
-
-    # -- filling -----------------------------------------------------------------------------
+    # -- filling the buffer --------------------------------------------------------------------
 
     def keys(self, phase: Phase) -> Tensor:
-        """The key of each image of the phase, [N] in [0, 1]; one of 1 is not kept."""
+        """The key in the buffer of each image of the phase, [N] in [0, 1]; 1: not kept."""
         seed = derive(phase.network.seed, "exemplars", phase.number)
         return torch.rand(len(phase.data), generator=torch.Generator().manual_seed(seed),
                           dtype=torch.float64)
@@ -76,47 +71,51 @@ class Replay(Method):
         if self.active and self.buffer.budget:
             keys: list[float] = self.keys(phase).tolist()
             for step in phase_batches(phase, phase.network.recipe.batch):
-                self._add(step, [keys[place] for place in step.batch.positions.tolist()])
+                self._add(step, [keys[position] for position in step.batch.positions.tolist()])
 
     def _add(self, step: Step, keys: Sequence[float]) -> None:
         for task, kind in kinds(step.phase.tasks):
             targets = step.batch.targets[task.name]
             valid = kind.valid(targets).flatten(1).any(1).tolist()
-            rows = [row for row, key in enumerate(keys) if valid[row] and self.buffer.wants(key)]
+            rows = [row for row, key in enumerate(keys) if valid[row] and self.buffer.accepts(key)]
             if rows:
                 images = step.images[rows]
                 parts = {IMAGE: (images * 255).round().to(torch.uint8)}
-                if TARGET in self.keeps:
+                if TARGET in self.sample_parts:
                     parts[TARGET] = compact(targets[rows])
-                if OUTPUT in self.keeps:
+                if OUTPUT in self.sample_parts:
                     features = step.network.encode(images)
                     parts[OUTPUT] = compact(step.network.decode(task.name, features))
-                for place, row in enumerate(rows):
+                for index, row in enumerate(rows):
                     self.buffer.add(task.name, Sample(keys[row], {
-                        name: values[place].clone() for name, values in parts.items()}))
+                        name: values[index].clone() for name, values in parts.items()}))
 
-    # -- replaying ---------------------------------------------------------------------------
+    # -- replaying -----------------------------------------------------------------------------
 
     def sample(self) -> list[Exemplars]:
-        """Exemplars for a step, grouped by task; none (and nothing drawn) without strength."""
+        """Exemplars for a step, grouped by task; none, without using the random generator, if
+        inactive."""
         if not self.active or not len(self.buffer):
             return []
         return self.buffer.sample(self.config.replay_batch)
 
     def outputs(self, step: Step, groups: Sequence[Exemplars],
                 features: Tensor | None = None) -> list[Tensor]:
-        """Raw outputs [n, C, h, w] of each group by its own head, at feature resolution, from the
-        features of all groups, one after another. Without those, to be asked for before anything
-        of the batch's own (see `Step.encode_jointly`)."""
+        """Raw outputs [n, C, h, w] of each group by its own head, at feature resolution.
+
+        `features` are those of all groups' images, concatenated; without them, the images go
+        through the backbone with the batch (see `Step.encode_jointly`).
+        """
         if not groups:
             return []
         if features is None:
             features = step.encode_jointly(torch.cat([group.images for group in groups]))
         parts = features.split([len(group) for group in groups])
-        return [decode(step, group.task, part) for group, part in zip(groups, parts, strict=True)]
+        return [decode_exemplars(step, group.task, part)
+                for group, part in zip(groups, parts, strict=True)]
 
-    def supervised(self, step: Step, groups: Sequence[Exemplars],
-                   raws: Sequence[Tensor]) -> dict[str, Tensor]:
+    def supervised_losses(self, step: Step, groups: Sequence[Exemplars],
+                          raws: Sequence[Tensor]) -> dict[str, Tensor]:
         """By task: the supervised loss of its exemplars, from raw outputs [n, C, h, w]."""
         tasks = step.network.tasks
         return {group.task: kind_of(tasks[group.task]).loss(
@@ -125,15 +124,15 @@ class Replay(Method):
 
     def terms(self, step: Step, name: str, weight: float,
               losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """`weight` times the mean of the losses, as a term `<task>/<name>` of each old task: the
-        same terms in every step, 0 for a task that none of the exemplars belongs to."""
+        """`weight` times the mean of the losses over tasks, split into a term `<task>/<name>` of
+        each old task: the same terms in every step, 0 for a task without exemplars in it."""
         if not losses:
             return {}
-        nothing = step.images.new_zeros(())
-        return {f"{task.name}/{name}": weight / len(losses) * losses.get(task.name, nothing)
+        zero = step.images.new_zeros(())
+        return {f"{task.name}/{name}": weight / len(losses) * losses.get(task.name, zero)
                 for task in step.phase.old_tasks}
 
-    # -- state -------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------
 
     def exemplars(self) -> tuple[int, int]:
         return len(self.buffer), self.buffer.bytes
@@ -146,23 +145,25 @@ class Replay(Method):
 
 
 class OutputReplay(Replay):
-    """Replay of what the network said when a task's phase ended (Buzzega et al. 2020)."""
+    """Replay of the network's outputs at the end of a task's phase (Buzzega et al. 2020)."""
 
     stores = "exemplars: images, outputs before they are enlarged"
-    keeps: ClassVar[tuple[str, ...]] = (IMAGE, OUTPUT)
+    sample_parts: ClassVar[tuple[str, ...]] = (IMAGE, OUTPUT)
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self._variance: dict[str, Tensor] = {}
+        """Of all stored outputs of each old task."""
 
     def begin_phase(self, phase: Phase) -> None:
         self._variance = {}
         for task, samples in self.buffer.samples.items():
             if samples:
-                found = self.buffer.all_of(task).outputs.var(unbiased=False)
-                self._variance[task] = torch.where(found > 0, found, 1)
+                variance = self.buffer.all_of(task).outputs.var(unbiased=False)
+                self._variance[task] = torch.where(variance > 0, variance, 1)
 
-    def matched(self, groups: Sequence[Exemplars], raws: Sequence[Tensor]) -> dict[str, Tensor]:
+    def output_losses(self, groups: Sequence[Exemplars],
+                      raws: Sequence[Tensor]) -> dict[str, Tensor]:
         """By task: the mean squared difference of raw outputs [n, C, h, w] to the stored ones,
         divided by the variance of all stored outputs of the task."""
         return {group.task: (raw.float() - group.outputs).square().mean()
@@ -170,11 +171,11 @@ class OutputReplay(Replay):
                 for group, raw in zip(groups, raws, strict=True)}
 
 
-def decode(step: Step, task: str, features: Tensor) -> Tensor:
+def decode_exemplars(step: Step, task: str, features: Tensor) -> Tensor:
     """Raw output [n, C, h, w] of an old task's head on features of a few exemplars.
 
     In eval mode: a group may be a single image, too few for batch norm, and the head's running
-    statistics are its own phase's. On a new backbone it has none yet and gathers them here.
+    statistics are its own phase's. On a new backbone it has none yet and collects them here.
     """
     head = step.network.heads[task]
     head.train(step.phase.new_backbone and len(features) > 1)

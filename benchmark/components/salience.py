@@ -1,4 +1,4 @@
-"""Where a loss map changes steeply: salience as HAD defines it (Zhang et al., CVPR 2026)."""
+"""Salience as HAD defines it (Zhang et al., CVPR 2026): pixels where a loss map changes steeply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frozen teacher: the network as it was after a phase, shared by all distillation methods."""
+"""The frozen teacher of distillation methods: the network as it was at the end of a phase."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from benchmark.method import Phase, State, Step, phase_batches
-from benchmark.model.network import Network, upsample
+from benchmark.model.heads import upsample
+from benchmark.model.network import Network
 from benchmark.model.snapshot import Snapshot
 from benchmark.tasks import Task
 
@@ -19,107 +20,112 @@ ResNet-18, while another forward pass without gradient is a small part of a step
 
 
 class Teacher:
-    """One encoder pass for all old heads; none at all once a phase's outputs are cached.
+    """Outputs and features of a captured network on the images of a phase; false while empty.
 
-    Where the images of a phase are the same in every epoch, the outputs at feature resolution are
-    computed once, when first asked for, and enlarged in each step just as live ones are. So are
-    the backbone's stages, for methods that ask for them, if all fit in `STAGES_BYTES`; otherwise
-    they are computed in each step.
+    One backbone pass serves all heads and features of a step. Where the images of a phase are the
+    same in every epoch, the outputs at feature resolution are computed once, at the beginning of
+    the phase, and enlarged in each step just as live ones are. So are the backbone's stages, for
+    methods that use them, if all fit in `STAGES_BYTES`; otherwise they are computed in each step.
     """
 
-    def __init__(self, past: Snapshot | None = None) -> None:
-        self._past = past or Snapshot()
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self._snapshot = snapshot or Snapshot()
         self._network: Network | None = None
-        self._cache: dict[str, Tensor] = {}
-        self._stages: list[Tensor] = []
-        self._seen: tuple[Tensor, list[Tensor]] | None = None
+        self._cached_outputs: dict[str, Tensor] = {}
+        self._cached_stages: list[Tensor] = []
+        self._latest: tuple[Tensor, list[Tensor]] | None = None
+        """Images of the latest step and the stages computed for them."""
 
     def __bool__(self) -> bool:
-        return bool(self._past)
+        return bool(self._snapshot)
 
     def capture(self, network: Network) -> None:
-        """Remember the network as it is now (at the end of a phase)."""
-        self._past.take(network)
+        """Take over the network's current state (at the end of a phase)."""
+        self._snapshot.capture(network)
 
     def begin_phase(self, phase: Phase, cached: bool = True, stages: bool = False,
                     tasks: Sequence[Task] | None = None) -> None:
-        """Make the remembered network ready to answer for `tasks` (by default the old ones) in
-        this phase, with `stages` for its features too."""
-        self._cache, self._stages, self._network, self._seen = {}, [], None, None
-        if not self._past:
+        """Build the captured network and, where possible, cache its outputs of `tasks` (by default
+        the old ones); with `stages`, its features too."""
+        self._cached_outputs, self._cached_stages = {}, []
+        self._network = self._latest = None
+        if not self._snapshot:
             return
-        self._network = self._past.build(phase.network)
+        self._network = self._snapshot.build(phase.network)
         if cached and phase.fixed_images:
             self._fill_cache(phase, phase.old_tasks if tasks is None else tasks, stages)
 
     @property
     def channels(self) -> int:
-        """Of its features."""
-        return self._ready().backbone.channels
+        """Number of channels of its features."""
+        return self._built().backbone.channels
 
-    def _ready(self) -> Network:
+    def _built(self) -> Network:
         assert self._network is not None
         return self._network
 
     @torch.no_grad()
     def _fill_cache(self, phase: Phase, tasks: Sequence[Task], stages: bool) -> None:
-        parts: dict[str, list[Tensor]] = {task.name: [] for task in tasks}
-        kept: list[list[Tensor]] = []
+        outputs: dict[str, list[Tensor]] = {task.name: [] for task in tasks}
+        features: list[list[Tensor]] = []
         for step in phase_batches(phase, size=phase.network.recipe.batch):
-            found = self.stages(step)
-            for name, low in self._decoded(step, list(parts)).items():
-                parts[name].append(low)
-            stages = stages and _fit(found, len(phase.data))
+            computed = self.stages(step)
+            for name, raw in self._decode(step, list(outputs)).items():
+                outputs[name].append(raw)
+            stages = stages and _fit(computed, len(phase.data))
             if stages:
-                kept.append(found)
-        self._cache = {name: torch.cat(lows) for name, lows in parts.items()}
+                features.append(computed)
+        self._cached_outputs = {name: torch.cat(raws) for name, raws in outputs.items()}
         if stages:
-            self._stages = [torch.cat(stage) for stage in zip(*kept, strict=True)]
+            self._cached_stages = [torch.cat(stage) for stage in zip(*features, strict=True)]
 
-    def _decoded(self, step: Step, names: Sequence[str]) -> dict[str, Tensor]:
+    def _decode(self, step: Step, names: Sequence[str]) -> dict[str, Tensor]:
         features = self.features(step)
-        return {name: self._ready().decode(name, features) for name in names}
+        return {name: self._built().decode(name, features) for name in names}
 
     @torch.no_grad()
     def stages(self, step: Step) -> list[Tensor]:
         """Backbone features of the step's images after every stage, without gradient."""
-        if self._stages:
-            return [stage[step.batch.positions] for stage in self._stages]
-        if self._seen is None or self._seen[0] is not step.images:
-            self._seen = step.images, self._ready().stages(step.images)
-        return self._seen[1]
+        if self._cached_stages:
+            return [stage[step.batch.positions] for stage in self._cached_stages]
+        if self._latest is None or self._latest[0] is not step.images:
+            self._latest = step.images, self._built().stages(step.images)
+        return self._latest[1]
 
     @torch.no_grad()
     def features(self, step: Step) -> Tensor:
         """Backbone features [B, C, h, w] of the step's images, without gradient."""
-        return self._ready().fuse_stages(self.stages(step), step.images.shape[-2:])
+        return self._built().fuse_stages(self.stages(step), step.images.shape[-2:])
 
     @torch.no_grad()
-    def coarse(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
+    def coarse_outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
         """Raw outputs [B, channels, h, w] of `tasks` at feature resolution, without gradient."""
-        if self._cache:
-            return {task.name: self._cache[task.name][step.batch.positions] for task in tasks}
-        return self._decoded(step, [task.name for task in tasks])
+        if self._cached_outputs:
+            return {task.name: self._cached_outputs[task.name][step.batch.positions]
+                    for task in tasks}
+        return self._decode(step, [task.name for task in tasks])
 
     @torch.no_grad()
     def outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
         """Raw outputs [B, channels, H, W] of `tasks` on the step's images, without gradient."""
         return {name: upsample(raw, step.images.shape[-2:])
-                for name, raw in self.coarse(step, tasks).items()}
+                for name, raw in self.coarse_outputs(step, tasks).items()}
 
     @torch.no_grad()
     def outputs_on(self, images: Tensor, tasks: Sequence[Task]) -> dict[str, Tensor]:
         """Raw outputs [n, channels, H, W] of `tasks` on any images [n, 3, H, W] in [0, 1]."""
-        return self._ready().outputs(images, [task.name for task in tasks])
+        return self._built().outputs(images, [task.name for task in tasks])
 
     def state_dict(self) -> State:
-        return self._past.state_dict()
+        """Everything, as tensors and JSON values."""
+        return self._snapshot.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._past.load_state_dict(state)
+        """Restore what `state_dict` returned."""
+        self._snapshot.load_state_dict(state)
 
 
 def _fit(stages: Sequence[Tensor], images: int) -> bool:
-    """Whether stages like these of so many images may be kept."""
+    """Whether stages like these of so many images fit in `STAGES_BYTES`."""
     each = sum(stage[0].numel() * stage.element_size() for stage in stages)
     return each * images <= STAGES_BYTES

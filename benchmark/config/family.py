@@ -1,4 +1,4 @@
-"""TaskSequence families: which tasks, in which orders, on which images, by which recipe."""
+"""Families of task sequences: which tasks, in which orders, on which images, by which recipe."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from benchmark.errors import RequestError, unknown
 
 Protocol = Literal["disjoint", "shared"]
 _FOLDERS = {"recipe": "recipes", "tuned": "tuned"}
-"""Folders beside the families' files."""
+"""Folders next to the families' files."""
 
 
 class Shuffles(BaseModel):
-    """Orders of a family with too many permutations to run: s1 and seeded shuffles."""
+    """Orders of a family with too many permutations to run: canonical and seeded shuffles."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shuffles: int = Field(ge=0, description="number of orders beside the canonical one")
+    shuffles: int = Field(ge=0, description="number of orders in addition to the canonical one")
     seed: int = 0
 
 
 class Named(BaseModel):
-    """All orders exist, but only some are listed: s1 and others drawn by the seed."""
+    """All permutations exist, but only the canonical one and some drawn by the seed are listed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -148,7 +148,7 @@ def find_sequence(name: str) -> TaskSequence:
 
 
 def find_recipe(sequence: TaskSequence, name: str | None = None) -> Recipe:
-    """The recipe a sequence names, or another: from `recipes/` beside its file, else a shipped one.
+    """The recipe a sequence names, or another: from `recipes/` next to its file, else shipped.
 
     Raises `RequestError` with the nearest names when there is none.
     """
@@ -156,7 +156,7 @@ def find_recipe(sequence: TaskSequence, name: str | None = None) -> Recipe:
 
 
 def find_tuned(sequence: TaskSequence) -> Tuned:
-    """What was tuned for the sequence's family.
+    """The settings that were tuned for the sequence's family.
 
     Raises `RequestError` when the family names no tuned settings.
     """
@@ -166,11 +166,11 @@ def find_tuned(sequence: TaskSequence) -> Tuned:
 
 
 def _find_file(sequence: TaskSequence, what: str, usual: str, chosen: str | None) -> Path:
-    folder, wanted = _FOLDERS[what], chosen or usual
-    folders = [sequence.file.parent / folder, shipped("sequences") / folder]
-    for place in folders:
-        if (file := place / f"{wanted}.yaml").is_file():
+    name, wanted = _FOLDERS[what], chosen or usual
+    folders = [sequence.file.parent / name, shipped("sequences") / name]
+    for folder in folders:
+        if (file := folder / f"{wanted}.yaml").is_file():
             return file
-    known = [file.stem for place in folders for file in place.glob("*.yaml")]
+    known = [file.stem for folder in folders for file in folder.glob("*.yaml")]
     origin = f"--{what}" if chosen else str(sequence.file)
     raise RequestError(f"{origin}: {unknown(what, wanted, known)}")

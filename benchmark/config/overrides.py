@@ -1,7 +1,8 @@
-"""Settings from the command line, `a.b=value`, put over what files say."""
+"""Settings of the command line, `a.b=value`: put over the values of files, and written."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,10 +13,11 @@ from benchmark.errors import RequestError, unknown
 
 def override(content: dict[str, Any], settings: Iterable[str], option: str,
              closed: bool = False) -> bool:
-    """Put `a.b=value` strings into nested dicts, values read as YAML; whether there were any.
+    """Put `a.b=value` strings into nested dicts, values read as YAML, and return whether there were
+    any.
 
-    With `closed` the top keys are those `content` has. `option` is the command line's, for
-    messages. Raises `RequestError`.
+    With `closed`, only top-level keys that `content` has are accepted. `option` names the option of
+    the command line in messages. Raises `RequestError` for what cannot be read or is unknown.
     """
     changed = False
     for text in settings:
@@ -23,20 +25,31 @@ def override(content: dict[str, Any], settings: Iterable[str], option: str,
         if not equals or not key:
             raise RequestError(f"{option} {text}: expected key=value")
         *parents, last = key.split(".")
-        place = content
+        block = content
         for parent in parents:
-            inner = place.setdefault(parent, {}) if content is not place else place.get(parent)
+            inner = block.setdefault(parent, {}) if content is not block else block.get(parent)
             if not isinstance(inner, dict):
                 raise RequestError(f"{option} {text}: {unknown('key', key, _dotted(content))}")
-            place = inner
-        if place is content and closed and last not in content:
+            block = inner
+        if block is content and closed and last not in content:
             raise RequestError(f"{option} {text}: {unknown('key', key, _dotted(content))}")
         try:
-            place[last] = yaml.safe_load(value)
+            block[last] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise RequestError(f"{option} {text}: '{value}' is not a YAML value") from None
         changed = True
     return changed
+
+
+def setting_text(value: Any) -> str:
+    """A value as `--set` reads it back: YAML, with strings bare where they stay strings."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    if not isinstance(value, str):
+        return text
+    try:
+        return value if yaml.safe_load(value) == value else text
+    except yaml.YAMLError:
+        return text
 
 
 def _dotted(content: dict[str, Any], prefix: str = "") -> list[str]:

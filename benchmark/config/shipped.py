@@ -1,4 +1,4 @@
-"""Where the files that travel with the package are: sequences, published numbers, records."""
+"""Paths of the files that come with the package: sequences, published numbers, records."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def shipped(name: str) -> Path:
-    """`sequences` or a folder of `results`: inside an installed package, else in the clone."""
+    """Path of `sequences` or a folder of `results`: in an installed package, else in the clone."""
     installed = _PACKAGE / "shipped" / name
     return installed if installed.is_dir() else _PACKAGE.parent / name

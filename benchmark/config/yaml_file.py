@@ -1,9 +1,10 @@
-"""Reading YAML a user may have written: safe, strict, and errors that name file and line."""
+"""YAML files a user may have written: read safely and strictly, with errors that name the line."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -35,7 +36,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def read(path: Path) -> tuple[Any, yaml.Node | None]:
-    """Content of a YAML file and its node tree, which knows the lines.
+    """Content of a YAML file and its node tree, which has the line of each key.
 
     Raises `RequestError` naming the file and, where there is one, the line.
     """
@@ -72,30 +73,56 @@ def validate(model: type[Model], content: Any, where: str, node: yaml.Node | Non
     except ValidationError as error:
         # A misspelt key is also a missing one; the misspelling is what there is to mend.
         first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-        keys = tuple(str(part) for part in first["loc"])
+        keys = _keys(content, first["loc"])
         line = _line(node, keys)
-        place = f"{where}, line {line}" if line else where
+        source = f"{where}, line {line}" if line else where
         dotted = ".".join(keys)
         if first["type"] == "extra_forbidden":
-            raise RequestError(f"{place}: {unknown('key', dotted, known_keys(model))}") from None
+            raise RequestError(f"{source}: {unknown('key', dotted, known_keys(model))}") from None
         message = first["msg"].removeprefix("Value error, ")
-        raise RequestError(f"{place}: {dotted + ': ' if dotted else ''}{message}") from None
+        raise RequestError(f"{source}: {dotted + ': ' if dotted else ''}{message}") from None
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """Dotted names of all keys of a model, nested models included."""
+    """Dotted names of all keys of a model, nested models included; those of lists bear no index."""
     keys = []
     for name, field in model.model_fields.items():
         keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += known_keys(field.annotation, f"{prefix}{name}.")
+        for nested in _models(field.annotation):
+            keys += known_keys(nested, f"{prefix}{name}.")
     return keys
 
 
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in a type such as `tuple[Model, ...]` or `Model | str`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _keys(content: Any, place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """A place as pydantic states it, without the names of models among the members of a union."""
+    keys = []
+    for part in place:
+        if isinstance(content, list) and isinstance(part, int):
+            content = content[part]
+        elif isinstance(content, dict) and (part in content or part == place[-1]):
+            content = content.get(part)
+        else:
+            continue
+        keys.append(str(part))
+    return tuple(keys)
+
+
 def _line(node: yaml.Node | None, keys: tuple[str, ...]) -> int | None:
-    """Line (from 1) of the deepest key of `keys` that the file holds."""
+    """Line (from 1) of the deepest key or list item of `keys` that the file holds."""
     line = None
     for key in keys:
+        if isinstance(node, yaml.SequenceNode) and key.isdecimal():
+            node = node.value[int(key)]
+            line = node.start_mark.line + 1
+            continue
         if not isinstance(node, yaml.MappingNode):
             break
         found = next(((k, v) for k, v in node.value if k.value == key), None)

@@ -1,4 +1,4 @@
-"""The machine a run uses: device and precision, and what the record says of it."""
+"""The machine of a run: device and precision, and its description in the record."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 
 def environment(fabric: Fabric, precision: str, command: str) -> dict[str, Any]:
-    """What the record says of the machine and the software."""
+    """Description of the machine and the software for the record."""
     device = fabric.device
     name = (torch.cuda.get_device_name(device) if device.type == "cuda"
             else platform.processor() or platform.machine())
@@ -69,9 +69,9 @@ def git_revision() -> str | None:
     if not (folder / ".git").exists():
         return None
     try:
-        ask = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+",
-               "--exclude=*"]
-        return subprocess.run(ask, capture_output=True, text=True, timeout=5,
+        command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+",
+                   "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=5,
                               check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -19,14 +19,14 @@ _IMAGES, _PIXELS = 50, 1 << 23
 
 
 class Evaluator:
-    """The evaluation split; images and targets are taken in when first needed."""
+    """The evaluation split; images and targets are loaded when first needed."""
 
     def __init__(self, store: Store, device: torch.device, preload: Preload = "auto") -> None:
         self._count = store.count("eval")
         height, width = store.array("eval", IMAGE).shape[-2:]
         self._batch = max(1, min(_IMAGES, _PIXELS // (height * width)))
-        self._columns = ArrayLoader(store, "eval", device, preload)
-        self._columns.add(IMAGE)
+        self._loader = ArrayLoader(store, "eval", device, preload)
+        self._loader.add(IMAGE)
 
     @torch.no_grad()
     def statistics(self, method: Method, network: Network,
@@ -34,13 +34,13 @@ class Evaluator:
         """Sufficient statistics of every task, one row per image, in evaluation order."""
         names = [task.name for task in tasks]
         for name in names:
-            if name not in self._columns:
-                self._columns.add(name)
+            if name not in self._loader:
+                self._loader.add(name)
         network.eval()
         parts: dict[str, dict[str, list[Tensor]]] = {name: {} for name in names}
         plan = [dict.fromkeys((IMAGE, *names), rows)
                 for rows in torch.arange(self._count).split(self._batch)]
-        for found in self._columns.batches(plan):
+        for found in self._loader.batches(plan):
             raws = method.predict(network, pixels(found[IMAGE]), tasks)
             for task, kind in kinds(tasks):
                 fields = kind.statistics(raws[task.name], found[task.name])

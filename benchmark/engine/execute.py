@@ -1,19 +1,19 @@
-"""One run from plan to record: found done, resumed, or carried out; failures are recorded."""
+"""One run from plan to record: found finished, resumed, or trained; failures are recorded."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
 
-from benchmark.data.sources.registry import find_source
-from benchmark.data.sources.source import DataPaths
+from benchmark.data.sources.source import DataPaths, find_source
 from benchmark.data.store.files import Store
 from benchmark.data.store.held_out import HeldOutStore
-from benchmark.engine.callbacks import Callback, Options, Stopped
+from benchmark.engine.callbacks import Callback
+from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
 from benchmark.engine.protocol import LifelongRun
 from benchmark.errors import Busy, LhlbenchError, RequestError, RunError
@@ -22,32 +22,35 @@ from benchmark.record import RECORD_FILE, Record, load
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `execute` did."""
+    """The record of a run, and whether it was finished before."""
 
     folder: Path
     record: Record
     already_done: bool = False
 
 
-def open_store(plan: Plan, places: DataPaths) -> Store:
-    """The plan's data set, made first when it is not there."""
-    family = DataPaths(places.cache, places.data_root, plan.sequence.file.parent)
-    return find_source(plan.source_config.name).open_store(plan.source_config, family)
+def open_store(plan: Plan, data_paths: DataPaths) -> Store:
+    """The plan's whole data set, made first when it is missing. Raises `DataError`."""
+    own = replace(data_paths, family=plan.sequence.file.parent)
+    return find_source(plan.source_config.name).open_store(plan.source_config, own)
 
 
-def data_of(plan: Plan, places: DataPaths) -> Store:
-    """What a run of the plan sees of its data set: all of it, or what is not held out."""
-    store = open_store(plan, places)
+def open_visible_store(plan: Plan, data_paths: DataPaths) -> Store:
+    """The part of the data set that a run trains and evaluates on: all of it, or, for families
+    that hold training images out, the training images alone. Raises `DataError`."""
+    store = open_store(plan, data_paths)
     return HeldOutStore(store, plan.config.held_out) if plan.config.held_out else store
 
 
 def execute(plan: Plan, options: Options, callback: Callback | None = None) -> Outcome:
-    """Carry out a plan, or go on with it where it was left; a finished run is only reported.
+    """Carry out a plan, from the last checkpoint where there is one; a finished run is left as it
+    is.
 
-    Raises `RequestError` before anything is written, `RunError` when the run fails; a failed run
-    leaves a record with status "failed" and the reason.
+    Raises `RequestError` before anything is written, `Busy` when another process is at the run,
+    and `RunError` when the run fails; a failed run leaves a record with status "failed" and the
+    reason.
     """
-    store = data_of(plan, options.data_paths)
+    store = open_visible_store(plan, options.data_paths)
     folder = options.runs / plan.run_id(store.fingerprint)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,10 +84,10 @@ def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
     except Stopped:
         raise
     except LhlbenchError as error:
-        run.record("failed", str(error)).save(folder)
+        run.make_record("failed", str(error)).save(folder)
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         reason = f"out of memory ({str(error).splitlines()[0]}); lower recipe.batch"
-        run.record("failed", reason).save(folder)
+        run.make_record("failed", reason).save(folder)
         raise RunError(reason) from error
     return Outcome(folder, record)

@@ -13,8 +13,8 @@ from benchmark.config.recipe import Recipe
 _ADAMS = {"adam": Adam, "adamw": AdamW}
 
 
-def make(parameters: Iterable[nn.Parameter], recipe: Recipe,
-         steps: int) -> tuple[Optimizer, LRScheduler]:
+def make_optimiser(parameters: Iterable[nn.Parameter], recipe: Recipe,
+                   steps: int) -> tuple[Optimizer, LRScheduler]:
     """A new optimiser over `parameters` and its schedule over `steps` steps.
 
     A parameter without gradient (a head not in use) is left alone, weight decay included.

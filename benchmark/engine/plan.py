@@ -1,9 +1,8 @@
-"""From what the user asks to one resolved, complete configuration; nothing touches the disk."""
+"""Plans: a request resolved to one complete configuration; nothing is written to disk."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +20,8 @@ from benchmark.config.family import (
 from benchmark.config.overrides import override
 from benchmark.config.recipe import Recipe
 from benchmark.config.yaml_file import validate
-from benchmark.data.sources.registry import find_source, source_config
-from benchmark.data.sources.source import SourceConfig
+from benchmark.data.sources.source import SourceConfig, find_source, source_config
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, unknown
 from benchmark.method import Method
 from benchmark.record import run_id
@@ -50,10 +49,12 @@ class RunConfig(BaseModel):
     seed: int
 
     def canonical(self) -> dict[str, Any]:
-        """As JSON values; without choices that were added later and not made, so that records and
-        run ids of before stay what they were."""
-        told = self.model_dump(mode="json")
-        return {key: value for key, value in told.items()
+        """JSON values of the configuration, as records keep it and run ids hash it.
+
+        Keys that were added later are left out at their default, so that earlier run ids hold.
+        """
+        content = self.model_dump(mode="json")
+        return {key: value for key, value in content.items()
                 if value or key not in ("backbones", "held_out")}
 
     def backbone(self, phase: int) -> str:
@@ -65,7 +66,7 @@ class RunConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Plan:
-    """A run that could start now."""
+    """A run ready to start: configuration, method class, data set and task sequence."""
 
     config: RunConfig
     method: type[Method]
@@ -73,50 +74,52 @@ class Plan:
     sequence: TaskSequence
 
     def run_id(self, fingerprint: str) -> str:
-        """Readable, and different whenever something that changes numbers is."""
+        """A readable name, different whenever something that changes numbers is.
+
+        `fingerprint` is that of the data.
+        """
         return run_id(self.config.canonical(), fingerprint, PROTOCOL_VERSION)
 
     def make_method(self) -> Method:
+        """An untrained instance of the method, as configured."""
         return self.method(self.method.Config.model_validate(self.config.method_config))
 
 
-def make_plan(method: str, sequence: str, seed: int = 0, settings: Iterable[str] = (),
-              method_settings: Iterable[str] = (), recipe: str | None = None,
-              tuned: bool = False) -> Plan:
-    """Resolve a request: command line over family file over defaults.
+def make_plan(request: RunRequest) -> Plan:
+    """Resolve a request: its settings over tuned values over the family's file over defaults.
 
-    `recipe` names another recipe than the family's; with `tuned`, the method's settings and the
-    recipe's learning rate are those tuned for the family; `settings` are `recipe.epochs=5`-like,
-    `method_settings` `weight=3`-like strings. Raises `RequestError` for unknown names and keys
-    (nearest ones suggested) and values out of range.
+    Raises `RequestError` for unknown names and keys (nearest ones suggested) and values out of
+    range.
     """
-    chosen, found = find_method(method), find_sequence(sequence)
-    values = find_tuned(found) if tuned else Tuned(about="nothing", methods={})
+    method, sequence = find_method(request.method), find_sequence(request.sequence)
+    tuned = find_tuned(sequence) if request.tuned else Tuned(about="nothing", methods={})
+    recipe = find_recipe(sequence, request.recipe).model_dump()
     content: dict[str, Any] = {
-        "recipe": {**find_recipe(found, recipe).model_dump(), **values.recipe},
-        "dataset": copy.deepcopy(found.family.dataset), "split": found.family.split,
-        "backbones": list(found.family.backbones), "held_out": found.family.held_out}
-    changed = override(content, settings, "--set", closed=True)
+        "recipe": {**recipe, **tuned.recipe},
+        "dataset": copy.deepcopy(sequence.family.dataset), "split": sequence.family.split,
+        "backbones": list(sequence.family.backbones), "held_out": sequence.family.held_out}
+    changed = override(content, request.settings, "--set", closed=True)
     if not isinstance(content["recipe"], dict) or not isinstance(content["dataset"], dict):
         raise RequestError("--set recipe.KEY=VALUE or dataset.KEY=VALUE, not the whole block")
-    where = f"{found.file} with --set" if changed else str(found.file)
+    where = f"{sequence.file} with --set" if changed else str(sequence.file)
     training = validate(Recipe, content["recipe"], f"{where}, recipe")
     dataset = source_config(content["dataset"], where)
-    own: dict[str, Any] = dict(values.methods.get(chosen.name, {}))
-    override(own, method_settings, "--method-set")
-    method_config = validate(chosen.Config, own, f"--method-set ({chosen.name})")
-    _check_tasks(found, dataset)
+    own: dict[str, Any] = dict(tuned.methods.get(method.name, {}))
+    override(own, request.method_settings, "--method-set")
+    method_config = validate(method.Config, own, f"--method-set ({method.name})")
+    _check_tasks(sequence, dataset)
     config = validate(RunConfig, {
-        "method": chosen.name, "method_config": method_config.model_dump(mode="json"),
-        "plug_in": plug_in_digest(method), "sequence": found.name, "tasks": found.tasks,
-        "split": content["split"], "dataset": dataset.model_dump(mode="json"),
-        "recipe": training, "backbones": content["backbones"],
-        "held_out": content["held_out"], "seed": seed}, "--set")
-    return Plan(config, chosen, dataset, found)
+        "method": method.name, "method_config": method_config.model_dump(mode="json"),
+        "plug_in": plug_in_digest(request.method), "sequence": sequence.name,
+        "tasks": sequence.tasks, "split": content["split"],
+        "dataset": dataset.model_dump(mode="json"), "recipe": training,
+        "backbones": content["backbones"], "held_out": content["held_out"],
+        "seed": request.seed}, "--set")
+    return Plan(config, method, dataset, sequence)
 
 
 def _check_tasks(sequence: TaskSequence, dataset: SourceConfig) -> None:
-    offered = find_source(dataset.name).task_names(dataset)
+    known = find_source(dataset.name).task_names(dataset)
     for task in sequence.tasks:
-        if task not in offered:
-            raise RequestError(f"{sequence.file}, tasks: {unknown('task', task, offered)}")
+        if task not in known:
+            raise RequestError(f"{sequence.file}, tasks: {unknown('task', task, known)}")

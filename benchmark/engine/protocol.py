@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +16,12 @@ from benchmark.data.loading.blocks import Block, blocks
 from benchmark.data.loading.phase_data import PhaseData
 from benchmark.data.store.files import Store
 from benchmark.engine import checkpoint, previews
-from benchmark.engine.callbacks import Callback, Options, Stopped
+from benchmark.engine.callbacks import Callback
 from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.engine.evaluate import Evaluator
+from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
-from benchmark.engine.trainer import EpochReport, PhaseTrainer, images_per_second
+from benchmark.engine.trainer import EpochReport, PhaseTrainer, images_per_second, train_phase
 from benchmark.errors import RequestError
 from benchmark.files import write_text
 from benchmark.memory import keep_freed_memory
@@ -41,7 +43,7 @@ from benchmark.seeds import derive
 from benchmark.tasks.lookup import check, metrics_of, values_of
 
 BOUNDARY_FILE = "boundary.safetensors"
-"""State between two phases: network, method, what is done so far."""
+"""State between two phases: network, method, and results of the phases that are done."""
 INSIDE_FILE = "inside.safetensors"
 """State between two epochs of the phase the boundary file leads to."""
 LOG_FILE = "log.jsonl"
@@ -51,7 +53,7 @@ Values = dict[str, dict[str, float | None]]
 
 
 class LifelongRun:
-    """Carries a plan through its phases in `folder`, which it owns."""
+    """Trains and evaluates the phases of a plan, with all its files in `folder`."""
 
     def __init__(self, plan: Plan, options: Options, callback: Callback, store: Store,
                  folder: Path) -> None:
@@ -85,7 +87,7 @@ class LifelongRun:
         for number in range(len(self.done) + 1, len(self.blocks) + 1):
             self._phase(number)
         self.previews.draw(self.folder / "previews")
-        record = self.record("complete")
+        record = self.make_record("complete")
         record.save(self.folder)
         return record
 
@@ -124,7 +126,8 @@ class LifelongRun:
                          derive(self.config.seed, "phase", number), self.fabric.device,
                          self.options.preload)
         new = tuple(self.tasks[name] for name in block.tasks)
-        phase = Phase(number, new, old, self.network, data, changed)
+        phase = Phase(number, new, old, self.network, data, partial(train_phase, self.fabric),
+                      changed)
         self.network.passes.forward = self.network.passes.backward = 0
         begin = time.perf_counter()
         self.method.begin_phase(phase)
@@ -242,8 +245,8 @@ class LifelongRun:
         return {task.name: _finite(values_of(task, self.statistics[column, task.name]))
                 for task in self.tasks.values() if (column, task.name) in self.statistics}
 
-    def record(self, status: Literal["complete", "failed"], reason: str = "") -> Record:
-        """The record of what is done so far."""
+    def make_record(self, status: Literal["complete", "failed"], reason: str = "") -> Record:
+        """The record of the phases that are done."""
         columns = [self._values(column) for column in range(1, len(self.tasks) + 1)]
         infos = [TaskInfo(name=task.name, kind=task.kind, metrics=tuple(
             MetricInfo(name=metric.name, unit=metric.unit, primary=metric.primary,

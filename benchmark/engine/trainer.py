@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from benchmark.config.recipe import Recipe
-from benchmark.engine import optimiser as optimisers
+from benchmark.engine.optimiser import make_optimiser
 from benchmark.errors import RunError
 from benchmark.method import Method, Phase, Step
 from benchmark.seeds import derive, seed_everything
@@ -21,7 +21,7 @@ from benchmark.seeds import derive, seed_everything
 
 @dataclass
 class EpochReport:
-    """What an epoch did, as written to log.jsonl."""
+    """Losses, rate and time of an epoch, as written to log.jsonl."""
 
     phase: int
     task: str
@@ -42,7 +42,7 @@ class PhaseTrainer:
     seed: int
     fabric: Fabric
     on_step: Callable[[int, int, float], None] = lambda epoch, images, seconds: None
-    """Told after each step: epoch, images and seconds of the epoch so far."""
+    """Called after each step with the epoch, its images and its seconds so far."""
     epochs_done: int = 0
     seconds: float = 0.0
     images: int = 0
@@ -55,16 +55,17 @@ class PhaseTrainer:
         parameters = [parameter for parameter in (*self.phase.network.parameters(),
                                                   *self.method.parameters())
                       if parameter.requires_grad]
-        self.optimiser, self.schedule = optimisers.make(
+        self.optimiser, self.schedule = make_optimiser(
             parameters, self.recipe, self.recipe.epochs * self.phase.data.steps_per_epoch)
 
     @property
     def finished(self) -> bool:
+        """Whether all epochs of the recipe are done."""
         return self.epochs_done >= self.recipe.epochs
 
     def train_epoch(self) -> EpochReport:
-        """One epoch. Raises `RunError` naming phase, epoch, step, task and term of a loss that is
-        not finite."""
+        """Train one epoch. Raises `RunError`, naming phase, epoch, step, task and term, for a loss
+        that is not finite."""
         epoch = self.epochs_done + 1
         seed_everything(derive(self.seed, "phase", self.phase.number, "epoch", epoch))
         self.phase.network.train()
@@ -100,7 +101,8 @@ class PhaseTrainer:
 
     def _mean(self, history: list[dict[str, Tensor]], epoch: int) -> dict[str, float]:
         """Mean of each term over the epoch's steps that have it; read from the device once, to
-        keep steps free of waiting, so a loss that is not finite is found here, not in its step."""
+        let steps run without waiting, so a loss that is not finite is found here, not in its
+        step."""
         keys = [(step, name) for step, terms in enumerate(history, 1) for name in terms]
         values = torch.stack([term.float() for terms in history for term in terms.values()]).cpu()
         bad = (~values.isfinite()).nonzero()
@@ -117,7 +119,7 @@ class PhaseTrainer:
         return {name: sum(each) / len(each) for name, each in found.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that changes inside a phase; call between two epochs."""
+        """Everything that changes inside a phase; to be called between two epochs."""
         return {"network": self.phase.network.state_dict(), "method": self.method.state_dict(),
                 "own": [parameter.data for parameter in self.method.parameters()],
                 "optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict(),
@@ -138,6 +140,13 @@ class PhaseTrainer:
         self.images, self.steps = state["images"], state["steps"]
         passes = self.phase.network.passes
         passes.forward, passes.backward = state["passes"]
+
+
+def train_phase(fabric: Fabric, phase: Phase, method: Method, seed: int) -> None:
+    """Train all epochs of a phase without interruption, by the recipe of its network."""
+    trainer = PhaseTrainer(phase, method, phase.network.recipe, seed, fabric)
+    while not trainer.finished:
+        trainer.train_epoch()
 
 
 def images_per_second(images: int, seconds: float) -> float:

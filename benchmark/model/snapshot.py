@@ -1,4 +1,4 @@
-"""A network as it was: architecture and weights, whatever the live network has become."""
+"""Snapshots: a network's architecture and weights at one time, from which it can be rebuilt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.tasks import Task
 
 
 class Snapshot:
-    """Weights and the little that is needed to build the network around them again."""
+    """Weights of a network, its backbone's name and its tasks; false while empty."""
 
     def __init__(self) -> None:
         self.weights: dict[str, Tensor] = {}
@@ -22,8 +22,8 @@ class Snapshot:
     def __bool__(self) -> bool:
         return bool(self.weights)
 
-    def take(self, network: Network, tasks: Container[str] | None = None) -> None:
-        """Remember the network as it is now, with the heads of `tasks` (all of them by default)."""
+    def capture(self, network: Network, tasks: Container[str] | None = None) -> None:
+        """Copy the network's current state, with the heads of `tasks` (by default, of all)."""
         kept = [name for name in network.tasks if tasks is None or name in tasks]
         others = tuple(f"heads.{name}." for name in network.tasks.keys() - kept)
         self.weights = {name: value.detach().clone()
@@ -33,8 +33,8 @@ class Snapshot:
         self._tasks = [network.tasks[name].model_dump() for name in kept]
 
     def build(self, live: Network) -> Network:
-        """The network as it was, frozen, in eval mode, on the device of `live` and counting its
-        passes with it."""
+        """The captured network, frozen and in eval mode, on the device of `live` and with its pass
+        counter."""
         recipe = live.recipe.model_copy(update={"backbone": self._backbone, "weights": "none"})
         network = Network(recipe, live.seed).to(live.mean.device)
         network.passes = live.passes
@@ -50,6 +50,6 @@ class Snapshot:
         return {"weights": dict(self.weights), "backbone": self._backbone, "tasks": self._tasks}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self.weights = dict(state.get("weights", {}))
         self._backbone, self._tasks = state.get("backbone", ""), list(state.get("tasks", []))

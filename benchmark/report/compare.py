@@ -226,12 +226,13 @@ def _comparison(grid: Grid, method: MethodRuns, other: MethodRuns,
     differences: dict[RunKey, float] = {}
     undefined: dict[RunKey, str] = {}
     if method.label in values and other.label in values:
-        pairs = values[method.label].join(values[other.label], how="inner", rsuffix="_other")
+        pairs = values[method.label].merge(values[other.label], left_index=True, right_index=True,
+                                           suffixes=("", "_other"))
         gains = pairs["value"] - pairs["value_other"]
         missing = gains.isna()
-        differences = gains[~missing].to_dict()
+        differences = dict(zip(pairs.index[~missing], gains[~missing].tolist(), strict=True))
         reasons = pairs["reason"].where(pairs["reason"] != "", pairs["reason_other"])
-        undefined = reasons[missing].to_dict()
+        undefined = dict(zip(pairs.index[missing], reasons[missing].tolist(), strict=True))
     return Comparison(grid.title, method.label, other.label, measure.name(grid),
                       measure.unit(grid), differences, undefined,
                       tuple(_missing(grid, method, other, measure.needs(grid))))

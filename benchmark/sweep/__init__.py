@@ -1,1 +1,1 @@
-"""Many runs from one request: methods x sequences x seeds, in processes of their own."""
+"""Sweeps: methods x sequences x seeds, each run in a process of its own."""

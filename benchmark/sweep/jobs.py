@@ -1,71 +1,38 @@
-"""What a sweep is asked for: names, globs and ranges become single runs."""
+"""The runs of a sweep: names, globs and ranges become one request each."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from benchmark.config.family import find_sequence, sequences_of, shipped_sequences
-from benchmark.engine.plan import Plan, make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, unknown
 from benchmark.registry import find_method, method_names
 
 _MAGIC = re.compile(r"[*?[]")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One run, in the words of `lhlbench run`."""
+def run_requests(methods: str, sequences: str, seeds: str, settings: Sequence[str] = (),
+                 method_settings: Sequence[str] = (), recipe: str | None = None,
+                 tuned: bool = False) -> list[RunRequest]:
+    """The runs of a sweep, in the order they are to be run: all methods on one sequence and seed
+    come before the next, so that what is done early can be compared.
 
-    method: str
-    sequence: str
-    seed: int
-    settings: tuple[str, ...] = ()
-    method_settings: tuple[str, ...] = ()
-    recipe: str | None = None
-    tuned: bool = False
-
-    def plan(self) -> Plan:
-        """The resolved run. Raises `RequestError` as `make_plan` does."""
-        return make_plan(self.method, self.sequence, self.seed, self.settings,
-                         self.method_settings, self.recipe, self.tuned)
-
-    def command(self, more: Iterable[str] = ()) -> str:
-        """The command that makes this run alone; `more` are further words."""
-        words = ["lhlbench", "run", "--method", self.method, "--sequence", self.sequence,
-                 "--seed", str(self.seed)]
-        for option, values in (("--set", self.settings), ("--method-set", self.method_settings)):
-            words += [word for value in values for word in (option, value)]
-        words += ["--recipe", self.recipe] if self.recipe else []
-        words += ["--tuned"] if self.tuned else []
-        return shlex.join([*words, *more])
-
-    def __str__(self) -> str:
-        return f"{self.method} on {self.sequence}, seed {self.seed}"
-
-
-def jobs_of(methods: str, sequences: str, seeds: str, settings: Sequence[str] = (),
-            method_settings: Sequence[str] = (), recipe: str | None = None,
-            tuned: bool = False) -> list[Job]:
-    """Every run of a sweep: all methods on one sequence and seed before the next one, so that what
-    is there early can be compared.
-
-    `methods` and `sequences` are names, files and globs with commas, `seeds` numbers and ranges
-    (`0-4,7`); `method_settings` are `KEY=VALUE`, for all methods, or `METHOD:KEY=VALUE`. Raises
-    `RequestError` for what does not exist.
+    `methods` and `sequences` are names, files and globs separated by commas, `seeds` numbers and
+    ranges (`0-4,7`); `method_settings` are `KEY=VALUE`, for all methods, or `METHOD:KEY=VALUE`.
+    Raises `RequestError` for names that do not exist and for what cannot be read.
     """
-    own = _per_method(_methods(methods), method_settings)
-    places, numbers = _sequences(sequences), _seeds(seeds)
-    return [Job(method, sequence, seed, tuple(settings), chosen, recipe, tuned)
-            for seed in numbers for sequence in places for method, chosen in own.items()]
+    own = _settings_of_each(_methods(methods), method_settings)
+    orders, numbers = _sequences(sequences), _seeds(seeds)
+    return [RunRequest(method, sequence, seed, tuple(settings), chosen, recipe, tuned)
+            for seed in numbers for sequence in orders for method, chosen in own.items()]
 
 
 def _methods(text: str) -> list[str]:
-    """A glob stands for lifelong methods; bounds are named."""
+    """Method names and files; globs match lifelong methods only, so bounds must be named."""
     lifelong: list[str] = []
     if _MAGIC.search(text):
         lifelong = [name for name in method_names() if find_method(name).kind == "lifelong"]
@@ -73,7 +40,8 @@ def _methods(text: str) -> list[str]:
 
 
 def _sequences(text: str) -> list[str]:
-    """Globs over the listed sequences that come along, or `FILE.yaml:GLOB` over a file's."""
+    """Sequence names and files; globs match listed sequences, shipped ones or, as
+    `FILE.yaml:GLOB`, those of a file."""
     found: list[str] = []
     for word in _words("--sequences", text):
         file, colon, pattern = word.partition(".yaml:")
@@ -100,24 +68,25 @@ def _seeds(text: str) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def _per_method(methods: Sequence[str], settings: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The settings of each method, as `--method-set` of a single run takes them."""
+def _settings_of_each(methods: Sequence[str],
+                      settings: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Method -> its settings, as `--method-set` of a single run takes them."""
     names = {method: {method, find_method(method).name} for method in methods}
     own: dict[str, list[str]] = {method: [] for method in methods}
     for text in settings:
         key, equals, value = text.partition("=")
-        whose, colon, bare = key.rpartition(":")
-        chosen = [method for method in methods if not colon or whose in names[method]]
+        name, colon, bare = key.rpartition(":")
+        chosen = [method for method in methods if not colon or name in names[method]]
         if not chosen:
             known = {name for each in names.values() for name in each}
-            raise RequestError(f"--method-set {text}: {unknown('method', whose, known)}")
+            raise RequestError(f"--method-set {text}: {unknown('method', name, known)}")
         for method in chosen:
             own[method].append(f"{bare}{equals}{value}")
     return {method: tuple(chosen) for method, chosen in own.items()}
 
 
 def _expanded(option: str, text: str, known: Sequence[str]) -> list[str]:
-    """Words as they stand, globs as what they match, each once, in the order they were given."""
+    """The names given and those of `known` that globs match, each once, in the order given."""
     found = [name for word in _words(option, text)
              for name in (_matching(word, known) if _MAGIC.search(word) else [word])]
     return list(dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""Keeping count of a sweep: what ended how, and how long the rest will take."""
+"""Progress of a sweep: the latest event of every run, and the time left."""
 
 from __future__ import annotations
 
@@ -6,58 +6,60 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmark.sweep.status import Entry, State
+from benchmark.sweep.status import PlannedRun, State
 
 
 @dataclass(frozen=True)
-class Event:
-    """News of one run: it began, came further, or ended."""
+class RunEvent:
+    """A change in one run: it began, an epoch ended, or the run ended."""
 
-    entry: Entry
+    run: PlannedRun
     state: State
     """running, or how it ended."""
-    share: float = 0.0
-    """Of its training, 0 to 1."""
-    where: str = ""
-    """Such as `phase 2/3, epoch 4/12`."""
+    fraction: float = 0.0
+    """Share of its training that is done, 0 to 1."""
+    position: str = ""
+    """Such as `phase 2/3, epoch 4/12`; empty as it begins."""
     reason: str = ""
+    """Why it failed or is busy."""
     seconds: float = 0.0
-    """Since it began."""
+    """Time since it began."""
 
 
-class Tally:
-    """The latest news of every run that a sweep carries out, by run id."""
+class SweepProgress:
+    """The latest event of every run that a sweep carries out, by run id."""
 
-    def __init__(self, entries: Iterable[Entry], workers: int) -> None:
-        self.news = {entry.run_id: Event(entry, "left") for entry in entries}
+    def __init__(self, runs: Iterable[PlannedRun], workers: int) -> None:
+        self.latest = {run.run_id: RunEvent(run, "left") for run in runs}
         self.workers = workers
 
-    def take(self, event: Event) -> None:
-        """Note an event."""
-        self.news[event.entry.run_id] = event
+    def update(self, event: RunEvent) -> None:
+        """Take in an event."""
+        self.latest[event.run.run_id] = event
 
-    def number(self, entry: Entry) -> int:
-        """Place of a run in the sweep, counted from 1."""
-        return list(self.news).index(entry.run_id) + 1
+    def number(self, run: PlannedRun) -> int:
+        """Position of a run in the sweep, counted from 1."""
+        return list(self.latest).index(run.run_id) + 1
 
     @property
-    def running(self) -> list[Event]:
-        return [event for event in self.news.values() if event.state == "running"]
+    def running(self) -> list[RunEvent]:
+        """The latest events of the runs that are under way."""
+        return [event for event in self.latest.values() if event.state == "running"]
 
     def counts(self) -> Counter[str]:
-        """How many runs stand in each state."""
-        return Counter(event.state for event in self.news.values())
+        """Number of runs in each state."""
+        return Counter(event.state for event in self.latest.values())
 
     def seconds_left(self) -> float | None:
-        """Expected seconds until all have ended; None before one is done.
+        """Expected seconds until all runs have ended; None before one is done.
 
-        A run is expected to take as long as those done on average; what a running one has done of
-        it is taken off. Workers share what is left, but no run is shared.
+        Each run is expected to take the mean time of those done, less the fraction it has done.
+        Workers share the runs that are left, but no single run is shared.
         """
-        done = [event.seconds for event in self.news.values() if event.state == "done"]
+        done = [event.seconds for event in self.latest.values() if event.state == "done"]
         if not done:
             return None
-        shares = [1 - event.share for event in self.news.values()
-                  if event.state in ("left", "running")]
-        runs = max(sum(shares) / self.workers, max(shares, default=0.0))
+        left = [1 - event.fraction for event in self.latest.values()
+                if event.state in ("left", "running")]
+        runs = max(sum(left) / self.workers, max(left, default=0.0))
         return runs * sum(done) / len(done)

@@ -1,4 +1,4 @@
-"""What a sweep finds before it starts: runs that are done, that failed, and that are left."""
+"""Where the runs of a sweep stand: done, failed before, or left to run."""
 
 from __future__ import annotations
 
@@ -7,69 +7,70 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from benchmark.engine.callbacks import Options
-from benchmark.engine.execute import data_of
-from benchmark.engine.plan import Plan
+from benchmark.engine.execute import open_visible_store
+from benchmark.engine.options import Options
+from benchmark.engine.plan import Plan, make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 from benchmark.files import digest
 from benchmark.record import RECORD_FILE, load
-from benchmark.sweep.jobs import Job
 
 State = Literal["done", "failed", "left", "running", "busy"]
 """left: not started, or interrupted. busy: another process carries it out."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class PlannedRun:
     """One run of a sweep and where it stands."""
 
-    job: Job
+    request: RunRequest
     run_id: str
     folder: Path
-    resolved: str
-    """Digest of the resolved configuration: whoever carries it out must find the same one."""
+    config_digest: str
+    """`config_digest` of the plan; a process that resolves another one must not run it."""
     state: State
     reason: str = ""
     """Why it failed, or cannot be run now."""
 
 
-def survey(jobs: Sequence[Job], options: Options,
-           check: Callable[[Plan], object] = lambda plan: None) -> list[Entry]:
-    """Resolve every job, open its data (made here, once, when missing) and look for its record.
+def plan_runs(requests: Sequence[RunRequest], options: Options,
+              check: Callable[[Plan], object] = lambda plan: None) -> list[PlannedRun]:
+    """Resolve every request, open its data (made here, once, when missing) and read its record.
 
-    Jobs that are the same run are one entry. `check` may refuse a plan. Raises `RequestError`
-    before anything is run.
+    Requests that resolve to the same run give one planned run. `check` may refuse a plan. Raises
+    `RequestError` before anything is run.
     """
-    plans: dict[Job, Plan] = {}
+    plans: dict[RunRequest, Plan] = {}
     fingerprints: dict[str, str] = {}
-    found: dict[str, Entry] = {}
-    for job in jobs:
-        plan = _plan(job, plans, check)
+    runs: dict[str, PlannedRun] = {}
+    for request in requests:
+        plan = _plan(request, plans, check)
         data = digest([plan.config.dataset, plan.config.held_out, str(plan.sequence.file)])
         if data not in fingerprints:
-            fingerprints[data] = data_of(plan, options.data_paths).fingerprint
+            fingerprints[data] = open_visible_store(plan, options.data_paths).fingerprint
         run_id = plan.run_id(fingerprints[data])
-        if run_id not in found:
-            found[run_id] = _entry(job, plan, run_id, options.runs / run_id)
-    return list(found.values())
+        if run_id not in runs:
+            runs[run_id] = _planned(request, plan, run_id, options.runs / run_id)
+    return list(runs.values())
 
 
-def resolved(plan: Plan) -> str:
-    """A digest of everything a run was resolved to."""
+def config_digest(plan: Plan) -> str:
+    """sha256 of the resolved configuration."""
     return digest(plan.config.canonical())
 
 
-def _plan(job: Job, plans: dict[Job, Plan], check: Callable[[Plan], object]) -> Plan:
-    """Seeds of one configuration are resolved together."""
-    usual = replace(job, seed=0)
-    if usual not in plans:
-        plans[usual] = usual.plan()
-        check(plans[usual])
-    plan = plans[usual]
-    return replace(plan, config=plan.config.model_copy(update={"seed": job.seed}))
+def _plan(request: RunRequest, plans: dict[RunRequest, Plan],
+          check: Callable[[Plan], object]) -> Plan:
+    """The plan of a request; requests that differ in their seed only are resolved together."""
+    seedless = replace(request, seed=0)
+    if seedless not in plans:
+        plans[seedless] = make_plan(seedless)
+        check(plans[seedless])
+    plan = plans[seedless]
+    return replace(plan, config=plan.config.model_copy(update={"seed": request.seed}))
 
 
-def _entry(job: Job, plan: Plan, run_id: str, folder: Path) -> Entry:
+def _planned(request: RunRequest, plan: Plan, run_id: str, folder: Path) -> PlannedRun:
     state: State = "left"
     reason = ""
     if (folder / RECORD_FILE).exists():
@@ -78,4 +79,4 @@ def _entry(job: Job, plan: Plan, run_id: str, folder: Path) -> Entry:
             state, reason = ("done" if record.status == "complete" else "failed"), record.reason
         except RequestError as error:
             state, reason = "failed", str(error)
-    return Entry(job, run_id, folder, resolved(plan), state, reason)
+    return PlannedRun(request, run_id, folder, config_digest(plan), state, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from benchmark.config.family import find_sequence, sequences_of, shipped_sequenc
 from benchmark.config.recipe import Recipe
 from benchmark.config.yaml_file import parse
 from benchmark.engine.plan import make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 
 FAMILY = """\
@@ -55,7 +57,7 @@ def test_own_file_is_a_family(tmp_path):
         find_sequence(f"{path}:s3")
 
 
-@pytest.mark.parametrize(("change", "line", "told"), [
+@pytest.mark.parametrize(("change", "line", "message"), [
     (("tasks:", "tsaks:"), 4, "unknown key 'tsaks'. Did you mean tasks"),
     (("about: Two", "about: [Two"), 3, "expected"),
     (("recipe: rooms", "recipe: rooms\nrecipe: rooms"), 6, "'recipe' stands twice"),
@@ -63,9 +65,9 @@ def test_own_file_is_a_family(tmp_path):
     (("about: Two tasks.", "about: &a x\nsplit: *a"), 3, "aliases are not allowed"),
     (("recipe: rooms", "split: half\nrecipe: rooms"), 5, "split"),
 ])
-def test_malformed_family_names_file_and_line(change, line, told, tmp_path):
+def test_malformed_family_names_file_and_line(change, line, message, tmp_path):
     path = write(tmp_path, FAMILY.replace(*change))
-    with pytest.raises(RequestError, match=told) as error:
+    with pytest.raises(RequestError, match=message) as error:
         sequences_of(path)
     assert str(path) in str(error.value)
     if line:
@@ -82,37 +84,38 @@ def test_other_yaml_is_refused_in_one_line(text, tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("request_", "told"), [
+@pytest.mark.parametrize(("request_", "message"), [
     ({"method": "hat"}, "unknown method 'hat'. Did you mean had"),
     ({"sequence": "room_s1"}, "unknown sequence 'room_s1'. Did you mean rooms"),
-    ({"settings": ["recipe.epoch=3"]}, "unknown key 'epoch'. Did you mean epochs"),
-    ({"settings": ["recipy.epochs=3"]}, "unknown key 'recipy.epochs'. Did you mean recipe.epochs"),
-    ({"settings": ["recipe.epochs"]}, "expected key=value"),
-    ({"settings": ["recipe.epochs=0"]}, "epochs.*greater than or equal to 1"),
-    ({"settings": ["recipe.lr=fast"]}, "lr.*number"),
-    ({"settings": ["recipe=3"]}, "not the whole block"),
-    ({"settings": ["dataset.trian=3"]}, "unknown key 'trian'. Did you mean train"),
-    ({"settings": ["split=halves"]}, "split"),
-    ({"method_settings": ["wieght=3"]}, "unknown key 'wieght'. Did you mean weight"),
-    ({"method_settings": ["weight=-1"]}, "weight.*greater than or equal to 0"),
+    ({"settings": ("recipe.epoch=3",)}, "unknown key 'epoch'. Did you mean epochs"),
+    ({"settings": ("recipy.epochs=3",)}, "unknown key 'recipy.epochs'. Did you mean recipe.epochs"),
+    ({"settings": ("recipe.epochs",)}, "expected key=value"),
+    ({"settings": ("recipe.epochs=0",)}, "epochs.*greater than or equal to 1"),
+    ({"settings": ("recipe.lr=fast",)}, "lr.*number"),
+    ({"settings": ("recipe=3",)}, "not the whole block"),
+    ({"settings": ("dataset.trian=3",)}, "unknown key 'trian'. Did you mean train"),
+    ({"settings": ("split=halves",)}, "split"),
+    ({"method_settings": ("wieght=3",)}, "unknown key 'wieght'. Did you mean weight"),
+    ({"method_settings": ("weight=-1",)}, "weight.*greater than or equal to 0"),
     ({"method": "no/such/file.py"}, "does not exist"),
     ({"seed": 0, "sequence": "nowhere.yaml"}, "nowhere.yaml"),
 ])
-def test_wrong_requests_are_explained(request_, told):
-    with pytest.raises(RequestError, match=told) as error:
-        make_plan(**{"method": "had", "sequence": "rooms_s1", **request_})
+def test_wrong_requests_are_explained(request_, message):
+    with pytest.raises(RequestError, match=message) as error:
+        make_plan(RunRequest(**{"method": "had", "sequence": "rooms_s1", **request_}))
     assert "\n" not in str(error.value)
 
 
 def test_unknown_task_is_found_before_anything_is_made(tmp_path):
     path = write(tmp_path, FAMILY.replace("semantic, depth", "semantic, dephts"))
     with pytest.raises(RequestError, match=r"unknown task 'dephts'. Did you mean depth"):
-        make_plan("had", str(path))
+        make_plan(RunRequest("had", str(path)))
 
 
 def test_command_line_wins_over_file():
-    plan = make_plan("had", "rooms_s1", settings=["recipe.epochs=5", "dataset.train=30"],
-                     method_settings=["weight=2", "group_bins=5"])
+    plan = make_plan(RunRequest("had", "rooms_s1",
+                                settings=("recipe.epochs=5", "dataset.train=30"),
+                                method_settings=("weight=2", "group_bins=5")))
     assert plan.config.recipe.epochs == 5
     assert plan.config.recipe.batch == 16
     assert plan.config.dataset["train"] == 30
@@ -121,15 +124,15 @@ def test_command_line_wins_over_file():
 
 
 def test_run_id_changes_with_whatever_changes_numbers():
-    base = make_plan("had", "rooms_s1")
+    request = RunRequest("had", "rooms_s1")
+    base = make_plan(request)
     ids = {base.run_id("print")}
     assert base.run_id("print").startswith("had-rooms_s1-seed0-")
-    for other in (make_plan("had", "rooms_s1", seed=1), make_plan("lwf", "rooms_s1"),
-                  make_plan("had", "rooms_s2"),
-                  make_plan("had", "rooms_s1", settings=["recipe.lr=0.1"]),
-                  make_plan("had", "rooms_s1", method_settings=["weight=2"]),
-                  make_plan("had", "rooms_s1", settings=["split=shared"])):
-        ids.add(other.run_id("print"))
+    for change in ({"seed": 1}, {"method": "lwf"}, {"sequence": "rooms_s2"},
+                   {"settings": ("recipe.lr=0.1",)}, {"method_settings": ("weight=2",)},
+                   {"settings": ("split=shared",)}):
+        ids.add(make_plan(replace(request, **change)).run_id("print"))
     ids.add(base.run_id("another"))
     assert len(ids) == 8
-    assert make_plan("had", "rooms_s1", settings=["recipe.epochs=12"]).run_id("print") in ids
+    same = replace(request, settings=("recipe.epochs=12",))
+    assert make_plan(same).run_id("print") in ids

@@ -12,9 +12,10 @@ from benchmark.cli.app import invoke
 from benchmark.config.family import find_recipe, find_sequence, shipped_sequences
 from benchmark.data.loading.blocks import blocks
 from benchmark.data.loading.phase_data import PhaseData
-from benchmark.data.sources.registry import find_source, source_config
+from benchmark.data.sources.source import find_source, source_config
 from benchmark.data.store.writer import build
 from benchmark.engine.plan import make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.tasks import Task
 
 
@@ -35,7 +36,7 @@ def test_families_of_real_data(name, orders, tasks):
     assert set(first.tasks) <= set(find_source(config.name).task_names(config))
     for each in found[:3]:
         assert find_recipe(each).backbone == "resnet18"
-        assert make_plan("had", each.name).config.tasks == each.tasks
+        assert make_plan(RunRequest("had", each.name)).config.tasks == each.tasks
 
 
 def test_the_papers_orders():
@@ -59,7 +60,7 @@ def test_pascal_has_120_orders_of_which_ten_are_named(capsys):
 
 
 def test_another_recipe_by_name(capsys):
-    plan = make_plan("had", "nyuv2_s1", recipe="paper_resnet50")
+    plan = make_plan(RunRequest("had", "nyuv2_s1", recipe="paper_resnet50"))
     assert plan.config.recipe.backbone == "resnet50"
     assert invoke(["run", "--method", "had", "--sequence", "nyuv2_s1", "--recipe", "released",
                    "--dry-run"]) == 0

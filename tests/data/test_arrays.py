@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmark.data.formats.arrays import ArrayTask, hub_layout, mtan_layout
-from benchmark.data.formats.arrays.hub import HubReading
+from benchmark.data.formats.arrays.hub import HubReader
 from benchmark.data.sources.prepared import PreparedConfig, prepare
 from benchmark.data.store.codec import Codec
 from benchmark.data.store.files import Store
@@ -192,12 +192,12 @@ def test_other_kinds_of_lists(lists: Any, tmp_path: Path) -> None:
     same(made(tmp_path, tmp_path))
 
 
-def test_row_groups_are_the_portions(hub: Path) -> None:
-    reading = HubReading(hub, (HEIGHT, WIDTH), TASKS)
-    assert reading.units("train") == [range(4), range(4, 6), range(6, 7), range(7, 11)]
-    whole = [each["flow"] for each in reading.read("train", range(11))]
+def test_row_groups_are_the_units_of_work(hub: Path) -> None:
+    reader = HubReader(hub, (HEIGHT, WIDTH), TASKS)
+    assert reader.units("train") == [range(4), range(4, 6), range(6, 7), range(7, 11)]
+    whole = [each["flow"] for each in reader.read("train", range(11))]
     for start, stop in ((0, 1), (3, 5), (5, 11), (10, 11), (4, 4)):
-        part = [each["flow"] for each in reading.read("train", range(start, stop))]
+        part = [each["flow"] for each in reader.read("train", range(start, stop))]
         np.testing.assert_array_equal(np.reshape(part, (-1, 2, HEIGHT, WIDTH)),
                                       np.reshape(whole[start:stop], (-1, 2, HEIGHT, WIDTH)))
 
@@ -225,7 +225,7 @@ def test_resized_to_another_size(mtan: Path, tmp_path: Path) -> None:
                                           given["flow"][i][:, *old])
 
 
-def test_names_that_are_absent_everywhere_are_not_offered(tmp_path: Path) -> None:
+def test_tasks_that_are_absent_everywhere_are_left_out(tmp_path: Path) -> None:
     for part in COUNT:
         write_mtan(tmp_path, part, {name: each for name, each in arrays(part).items()
                                     if name in ("image", "seg", "depth")})
@@ -251,7 +251,7 @@ def test_images_a_little_beyond_0_and_1_are_clipped(mtan: Path, tmp_path: Path) 
     np.testing.assert_array_equal(image[:, 0, :3], [[0, 255, 128]] * 3)
 
 
-def test_what_is_nearest_to_the_invalid_code_is_invalid(tmp_path: Path) -> None:
+def test_values_nearest_to_the_invalid_code_are_invalid(tmp_path: Path) -> None:
     given = arrays("train")
     given["depth"][0][0, 0, :3] = -0.0496, -0.0494, -0.05  # values 0.004, 0.006 and 0
     for part in COUNT:

@@ -93,8 +93,8 @@ def test_no_labels(mtan: Path) -> None:
     assert str(mtan) in message and "no labels" in message and "classes, seg, mask" in message
 
 
-def spoilt(shape: tuple[int, ...], fill: float, value: float, dtype: Any = np.float32,
-           ) -> NDArray[Any]:
+def with_value(shape: tuple[int, ...], fill: float, value: float, dtype: Any = np.float32,
+               ) -> NDArray[Any]:
     """All `fill`, but for one pixel at row 2, column 5."""
     array = np.full(shape, fill, dtype)
     array[..., 2, 5] = value
@@ -104,17 +104,17 @@ def spoilt(shape: tuple[int, ...], fill: float, value: float, dtype: Any = np.fl
 IMAGE, LABEL = (3, HEIGHT, WIDTH), (HEIGHT, WIDTH)
 PLACE = "at row 2, column 5"
 CONTENT: dict[str, tuple[str, NDArray[Any], tuple[str, ...]]] = {
-    "a class that does not exist": ("seg", spoilt(LABEL, 0, 5, np.int64), ("value 5", PLACE)),
-    "an unsigned class": ("seg", spoilt(LABEL, 0, 254, np.uint8), ("value 254", PLACE)),
-    "a negative class": ("seg", spoilt(LABEL, 0, -2, np.int8), ("value -2", PLACE)),
-    "half a class": ("seg", spoilt(LABEL, 0, 3.5), ("value 3.5", PLACE)),
-    "no class": ("seg", spoilt(LABEL, 0, np.nan), ("value nan", PLACE)),
-    "an infinite class": ("seg", spoilt(LABEL, 0, np.inf), ("value inf", PLACE)),
-    "a third value of a mask": ("mask", spoilt(LABEL, 0, 2, np.int64), ("value 2", PLACE)),
-    "an image of 0 to 255": ("image", spoilt(IMAGE, 0, 255), ("from 0 to 255", "from 0 to 1")),
-    "an image below 0": ("image", spoilt(IMAGE, 0.5, -0.5), ("from -0.5 to 0.5",)),
-    "an image with NaN": ("image", spoilt(IMAGE, 0.5, np.nan), ("nan",)),
-    "an image of int64": ("image", spoilt(IMAGE, 0, 1, np.int64), ("holds int64",)),
+    "a class that does not exist": ("seg", with_value(LABEL, 0, 5, np.int64), ("value 5", PLACE)),
+    "an unsigned class": ("seg", with_value(LABEL, 0, 254, np.uint8), ("value 254", PLACE)),
+    "a negative class": ("seg", with_value(LABEL, 0, -2, np.int8), ("value -2", PLACE)),
+    "half a class": ("seg", with_value(LABEL, 0, 3.5), ("value 3.5", PLACE)),
+    "no class": ("seg", with_value(LABEL, 0, np.nan), ("value nan", PLACE)),
+    "an infinite class": ("seg", with_value(LABEL, 0, np.inf), ("value inf", PLACE)),
+    "a third value of a mask": ("mask", with_value(LABEL, 0, 2, np.int64), ("value 2", PLACE)),
+    "an image of 0 to 255": ("image", with_value(IMAGE, 0, 255), ("from 0 to 255", "from 0 to 1")),
+    "an image below 0": ("image", with_value(IMAGE, 0.5, -0.5), ("from -0.5 to 0.5",)),
+    "an image with NaN": ("image", with_value(IMAGE, 0.5, np.nan), ("nan",)),
+    "an image of int64": ("image", with_value(IMAGE, 0, 1, np.int64), ("holds int64",)),
     "an image of another size": ("image", np.zeros((3, WIDTH, HEIGHT), np.float32),
                                  ("6 x 4", "the first image is 4 x 6")),
     "a label of another size": ("seg", np.zeros((2, 3)), ("2 x 3", "its image")),
@@ -171,10 +171,10 @@ def test_limits(tmp_path: Path) -> None:
     source = type("Source", (), vars(SOURCE) | {"LAYOUTS": (mtan_layout(lambda _: [depth]),)})
     image = [np.zeros(IMAGE, np.uint8)]
     for part in COUNT:
-        write_mtan(tmp_path, part, {"image": image, "depth": [spoilt((1, *LABEL), 0.999, 0)]})
+        write_mtan(tmp_path, part, {"image": image, "depth": [with_value((1, *LABEL), 0.999, 0)]})
     prepare(source, Config(), tmp_path, tmp_path / "fine", workers=1)
     for value in (1, 1.5, -0.25, np.inf):
-        write_mtan(tmp_path, "val", {"depth": [spoilt((1, *LABEL), 0.999, value)]})
+        write_mtan(tmp_path, "val", {"depth": [with_value((1, *LABEL), 0.999, value)]})
         if value == np.inf:
             prepare(source, Config(), tmp_path, tmp_path / "also", workers=1)
             continue

@@ -148,9 +148,9 @@ def test_two_layouts_in_one_root(copy: Path) -> None:
     config, places = cityscapes.Config(size=SIZE), DataPaths(copy.parent / "cache", copy)
     with pytest.raises(RequestError) as caught:
         open_prepared(cityscapes, config, places)
-    for witness in (copy / "leftImg8bit" / "train", copy / "train" / "image",
+    for recognised_by in (copy / "leftImg8bit" / "train", copy / "train" / "image",
                     copy / "data" / "train-00000-of-00001.parquet"):
-        assert str(witness) in str(caught.value)
+        assert str(recognised_by) in str(caught.value)
     assert "--set layout=NAME" in str(caught.value)
     for layout in ("official", "mtan", "hub"):
         chosen = open_prepared(cityscapes, config.model_copy(update={"layout": layout}), places)

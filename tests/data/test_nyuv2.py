@@ -112,7 +112,7 @@ def test_all_forty_classes(tmp_path: Path) -> None:
         found = prepare(nyuv2, config, tmp_path, tmp_path, workers=1)[0]
         assert found.values("train", "semantic")[0, 123, :41].tolist() == expected
     assert list(found.tasks["semantic"].classes) == NAMES_13
-    assert list(THIRTEEN) == list(nyuv2.classes.NAMES[40])
+    assert list(THIRTEEN) == list(nyuv2.tasks.NAMES[40])
 
 
 def test_the_border_is_cut_and_the_rest_scaled_alike(copy: tuple[Path, Official],
@@ -142,7 +142,7 @@ def test_normals_are_computed_and_marked(copy: tuple[Path, Official], store: Sto
                 assert (normal[2] < 0).all()
 
 
-def test_what_is_no_depth_is_invalid(tmp_path: Path) -> None:
+def test_depths_that_are_no_measurement_are_invalid(tmp_path: Path) -> None:
     write_official(tmp_path, frames=2, train=(0,), test=(1,))
     with h5py.File(tmp_path / "nyu_depth_v2_labeled.mat", "a") as file:
         file["depths"][0, 7, 5:9] = [0, -1, np.nan, np.inf]  # column 7, rows 5 to 8
@@ -166,7 +166,7 @@ def test_it_is_found_below_the_data_root_and_by_the_name_of_the_file(
         "semantic", "depth", "normal")
 
 
-def test_the_module_is_light() -> None:
+def test_import_loads_no_torch_or_h5py() -> None:
     code = ("import sys; import benchmark.data.sources.nyuv2; "
             "print(sorted(set(sys.modules) & {'torch', 'h5py', 'pyarrow', 'scipy', "
             "'matplotlib', 'pandas', 'skimage'}))")
@@ -175,8 +175,8 @@ def test_the_module_is_light() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_surveying_reads_no_frame(copy: tuple[Path, Official]) -> None:
+def test_opening_a_copy_reads_no_frame(copy: tuple[Path, Official]) -> None:
     start = time.process_time()
-    reading = nyuv2.OFFICIAL.open(copy[0], nyuv2.Config())
+    reader = nyuv2.OFFICIAL.open(copy[0], nyuv2.Config())
     assert time.process_time() - start < 1
-    reading.close()
+    reader.close()

@@ -54,14 +54,14 @@ def test_both_forms_are_one_data_set(tmp_path: Path) -> None:
     assert prepared(tmp_path / "a").fingerprint == prepared(tmp_path / "b").fingerprint
 
 
-def test_a_copy_without_normals_does_not_offer_them(tmp_path: Path) -> None:
+def test_a_copy_without_normals_lacks_their_task(tmp_path: Path) -> None:
     write_mtan(tmp_path)
     for split in ("train", "val"):
         shutil.rmtree(tmp_path / split / "normal")
     assert tuple(prepared(tmp_path).tasks) == ("semantic", "depth")
 
 
-def test_normals_in_another_frame_are_told_of_and_turned(tmp_path: Path) -> None:
+def test_normals_in_another_frame_are_noted_and_turned(tmp_path: Path) -> None:
     made = write_mtan(tmp_path)
     for split, part in made.items():
         for number, normal in enumerate(part.normals):

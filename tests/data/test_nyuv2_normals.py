@@ -12,8 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmark.data.sources import nyuv2
-from benchmark.data.sources.nyuv2.frame import agreement
-from benchmark.data.sources.nyuv2.geometry import RGB_CAMERA, Camera, normals_from_depth
+from benchmark.data.sources.nyuv2.geometry import RGB_CAMERA, Camera, agreement, normals_from_depth
 from benchmark.data.sources.prepared import prepare
 from benchmark.data.store.files import Store
 from benchmark.errors import DataError
@@ -93,7 +92,7 @@ def test_surfaces_do_not_blend_at_a_step(step: int) -> None:
     assert degrees(found[:, :, 30:], right).max() < 0.1
 
 
-def test_what_is_not_determined_is_zero() -> None:
+def test_undetermined_normals_are_zero() -> None:
     depth = depth_of((0, -0.6, -0.8), 2.0)
     for value, column in ((0, 5), (-1, 6), (np.nan, 7), (np.inf, 8)):
         depth[9, column] = value
@@ -119,7 +118,7 @@ def test_a_mirrored_image_has_mirrored_normals() -> None:
     np.testing.assert_allclose(other[:, :, ::-1] * [[[-1]], [[1]], [[1]]], found, atol=1e-5)
 
 
-def test_all_of_them_face_the_camera() -> None:
+def test_normals_face_the_camera() -> None:
     depth = np.random.default_rng(1).uniform(1.0, 2.0, SHAPE)
     found = normals_from_depth(depth, CAMERA)
     rows, columns = np.mgrid[:48, :64]
@@ -132,13 +131,13 @@ def test_all_of_them_face_the_camera() -> None:
 
 def test_a_cut_and_resized_image_has_its_camera() -> None:
     """A pixel of the small image looks where the middle of its pixels looked."""
-    small = RGB_CAMERA.seeing((53, 467, 44, 596), (138, 184))
+    small = RGB_CAMERA.cropped((53, 467, 44, 596), (138, 184))
     column, row = 44 + 3 * 30 + 1, 53 + 3 * 20 + 1
     assert (30 - small.cx) / small.fx == pytest.approx((column - RGB_CAMERA.cx) / RGB_CAMERA.fx)
     assert (20 - small.cy) / small.fy == pytest.approx((row - RGB_CAMERA.cy) / RGB_CAMERA.fy)
 
 
-def test_agreement_tells_the_signs() -> None:
+def test_agreement_determines_the_signs() -> None:
     normal = np.array([0.48, 0.6, -0.64])
     given = np.broadcast_to((normal * [-1, 1, 1])[:, None, None], (3, *SHAPE)).copy()
     given[:, :10] = 0
@@ -216,7 +215,7 @@ def test_grey_is_no_normal(root: Path, tmp_path: Path) -> None:
     assert np.flatnonzero(~found.any(axis=0).any(axis=1)).tolist() == [40, 41]
 
 
-def test_normals_of_another_frame_are_told_of_and_turned(root: Path, tmp_path: Path) -> None:
+def test_normals_of_another_frame_are_noted_and_turned(root: Path, tmp_path: Path) -> None:
     normals, masks = given()
     write_folder(place(root, tmp_path), eigen_files(normals * [-1, 1, 1], masks))
     store = prepared(tmp_path)

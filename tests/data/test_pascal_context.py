@@ -184,7 +184,7 @@ def expected_parts() -> NDArray[Any]:
                      for row in range(SIZE[0])])
 
 
-def test_normals_count_where_nyu_knows_the_class(own: Path) -> None:
+def test_normals_count_where_nyu_has_the_class(own: Path) -> None:
     names = ["wall", "sky", "person", "grass", "tvmonitor", "unknown", "floor", "wool", ""]
     write_context(file(own, "edge", A),
                   np.tile(np.uint16([class_numbers().get(name, 0) for name in names]), (7, 1)))
@@ -217,7 +217,7 @@ def test_names_of_the_classes_may_lie_elsewhere(own: Path, store: Store, name: s
     text = usual.read_text()
     if name.endswith("json"):
         pairs = (line.split(": ") for line in text.splitlines())
-        text = "{" + ", ".join(f'"{told}": {number}' for number, told in pairs) + "}"
+        text = "{" + ", ".join(f'"{label}": {number}' for number, label in pairs) + "}"
     usual.unlink()
     (own / name).parent.mkdir(exist_ok=True)
     (own / name).write_text(text)
@@ -278,7 +278,7 @@ def test_images_in_the_order_of_the_lists(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tasks", [("edge",), ("sal", "semseg"), ("human_parts",)])
-def test_tasks_without_files_are_not_offered(tmp_path: Path, tasks: tuple[str, ...]) -> None:
+def test_tasks_without_files_are_left_out(tmp_path: Path, tasks: tuple[str, ...]) -> None:
     write_pascal_mt(tmp_path, tasks=tasks)
     assert set(made(tmp_path).tasks) == set(tasks)
 

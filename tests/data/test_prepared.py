@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmark.data.formats import decode, filling
-from benchmark.data.formats.reading import Layout, Reading
+from benchmark.data.formats.reader import DatasetReader, Layout
 from benchmark.data.sources.prepared import PreparedConfig, open_prepared, prepare
 from benchmark.data.sources.source import DataPaths
 from benchmark.data.store import writer as writing
@@ -40,7 +40,7 @@ class Toy:
         flavour: str = "plain"
 
 
-class ToyReading(Reading):
+class ToyReader(DatasetReader):
     """Rows 0 to N - 3 are for training, the last two for evaluation."""
 
     tasks = (Task(name="depth", kind="regression", channels=1, encoding="depth", unit="m"),)
@@ -72,7 +72,7 @@ class ToyReading(Reading):
 def layout(folder, scale):
     return Layout(folder, f"{folder}/0.npy, ...",
                   lambda root: path if (path := root / folder / "00.npy").exists() else None,
-                  lambda root, config: ToyReading(root, folder, scale))
+                  lambda root, config: ToyReader(root, folder, scale))
 
 
 Toy.LAYOUTS = [layout("metres", 1.0), layout("feet", 0.3048)]
@@ -144,20 +144,20 @@ def test_options_have_stores_of_their_own(tmp_path):
 
 def test_an_interruption_costs_what_was_not_noted(tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "_BETWEEN_FLUSHES", 0.0)
-    raw, read = write(tmp_path / "raw"), ToyReading.read
+    raw, read = write(tmp_path / "raw"), ToyReader.read
 
     def interrupted(self, split, rows):
         if rows.start == 6:
             raise KeyboardInterrupt
         return read(self, split, rows)
 
-    monkeypatch.setattr(ToyReading, "read", interrupted)
+    monkeypatch.setattr(ToyReader, "read", interrupted)
     with pytest.raises(KeyboardInterrupt):
         made(tmp_path, raw, workers=1)
     with pytest.raises(DataError, match="toy is not in"):
         open_prepared(Toy, Toy.Config(), DataPaths(tmp_path))
     before = len(reads(raw))
-    monkeypatch.setattr(ToyReading, "read", read)
+    monkeypatch.setattr(ToyReader, "read", read)
     store, _ = made(tmp_path, raw, workers=1)
     assert len(reads(raw)) < before + 12
     assert sorted(set(reads(raw))) == [f"{k:02}.npy" for k in range(12)]
@@ -233,7 +233,7 @@ def test_a_split_without_a_label_is_refused(tmp_path):
     assert folders(tmp_path) == []
 
 
-def test_a_full_disk_is_told_before_anything_is_read(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_read(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -258,14 +258,14 @@ def test_two_layouts_in_one_folder(tmp_path):
 def test_marks_make_another_fingerprint(tmp_path, monkeypatch):
     raw = write(tmp_path / "raw")
     plain, _ = made(tmp_path / "a", raw)
-    monkeypatch.setattr(ToyReading, "codecs", {"depth": Codec(scale=0.001, invalid=0)})
-    init = ToyReading.__init__
+    monkeypatch.setattr(ToyReader, "codecs", {"depth": Codec(scale=0.001, invalid=0)})
+    init = ToyReader.__init__
 
     def marked(self, *arguments):
         init(self, *arguments)
         self.marks = {"normals": "computed from depth"}
 
-    monkeypatch.setattr(ToyReading, "__init__", marked)
+    monkeypatch.setattr(ToyReader, "__init__", marked)
     other, _ = made(tmp_path / "b", raw)
     assert other.manifest.arrays == plain.manifest.arrays
     assert other.fingerprint != plain.fingerprint
@@ -284,7 +284,7 @@ def test_a_run_finds_what_was_prepared_or_makes_it(tmp_path):
     assert prepared.fingerprint == first.fingerprint
 
 
-def test_where_was_looked_is_told(tmp_path):
+def test_the_folders_searched_are_named(tmp_path):
     (tmp_path / "data").mkdir()
     with pytest.raises(DataError, match=r"toy is not in .*data/prepared/toy_4x6.*data/Toy.* It is "
                                         r"read from metres: metres/0.npy.*--data-root"):
@@ -304,7 +304,7 @@ def test_a_store_of_another_version_is_not_used(tmp_path, monkeypatch):
     assert store.manifest.version == 4
 
 
-def test_the_first_wrong_file_is_told_whoever_meets_it(tmp_path):
+def test_the_first_wrong_file_is_named_whichever_worker_reads_it(tmp_path):
     raw = write(tmp_path / "raw")
     for name in ("02.npy", "07.npy"):
         (raw / "metres" / name).write_bytes(b"")
@@ -313,10 +313,10 @@ def test_the_first_wrong_file_is_told_whoever_meets_it(tmp_path):
             made(tmp_path, raw, workers=4)
 
 
-def test_progress_counts_what_is_left(tmp_path, monkeypatch):
-    told = []
-    counting = filling.counting
-    monkeypatch.setattr(filling, "counting",
-                        lambda what, total: told.append((what, total)) or counting(what, total))
+def test_progress_counts_the_images_left(tmp_path, monkeypatch):
+    shown = []
+    image_progress = filling.image_progress
+    monkeypatch.setattr(filling, "image_progress", lambda what, total: (
+        shown.append((what, total)) or image_progress(what, total)))
     made(tmp_path, write(tmp_path / "raw"))
-    assert told == [("preparing toy", 12)]
+    assert shown == [("preparing toy", 12)]

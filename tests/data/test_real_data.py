@@ -41,7 +41,7 @@ def options(settings: list[str], prefix: str = "") -> list[str]:
 
 @pytest.fixture(params=COPIES)
 def copy(request, tmp_path):
-    """A copy of a data set, its name, and how to ask for it."""
+    """A copy of a data set, its name, and its options."""
     write, sequence, settings = COPIES[request.param]
     dataset = request.param.split()[0]
     raw = tmp_path / "raw" / dataset
@@ -103,9 +103,9 @@ def test_run_reads_an_official_folder_as_it_is(dataset, tmp_path, capsys):
 def test_data_that_are_not_there_end_with_exit_code_2(words, tmp_path, capsys):
     place = ["--data-root", str(tmp_path)] if words[0] == "run" else ["--root", str(tmp_path)]
     assert invoke([*words, *place]) == 2
-    told = capsys.readouterr().err
-    assert f"is not in {tmp_path}" in told
-    assert "lhlbench data prepare" in told
+    message = capsys.readouterr().err
+    assert f"is not in {tmp_path}" in message
+    assert "lhlbench data prepare" in message
 
 
 @pytest.mark.parametrize(("words", "message"), [

@@ -7,10 +7,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmark.data.sources.rooms.definitions import CLASSES
 from benchmark.data.sources.rooms.render import render
 from benchmark.data.sources.rooms.sample import sample
-from benchmark.data.sources.rooms.scene import Body, Camera, Light, Scene, Surface
+from benchmark.data.sources.rooms.scene import CLASSES, Body, Camera, Light, Scene, Surface
 from benchmark.tasks import VOID
 
 Array = NDArray[np.float64]
@@ -123,20 +122,20 @@ def test_normals_are_those_of_the_surface_that_depth_describes(pose: dict[str, f
     down = points[2:, 1:-1] - points[:-2, 1:-1]
     normal = np.cross(down, across)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-    told = seen["normal"].transpose(1, 2, 0)
-    same = [np.isclose(told[1:-1, 1:-1], told[y:y + HEIGHT - 2, x:x + WIDTH - 2]).all(-1)
+    stored = seen["normal"].transpose(1, 2, 0)
+    same = [np.isclose(stored[1:-1, 1:-1], stored[y:y + HEIGHT - 2, x:x + WIDTH - 2]).all(-1)
             for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]
     semantic = seen["semantic"]
     one_body = [semantic[1:-1, 1:-1] == semantic[y:y + HEIGHT - 2, x:x + WIDTH - 2]
                 for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]
     flat = np.all(same, 0) & np.all(one_body, 0)
     assert flat.mean() > 0.6
-    told /= np.linalg.norm(told, axis=-1, keepdims=True)
-    cosine = (normal * told[1:-1, 1:-1]).sum(-1)[flat]
+    stored /= np.linalg.norm(stored, axis=-1, keepdims=True)
+    cosine = (normal * stored[1:-1, 1:-1]).sum(-1)[flat]
     assert np.median(cosine) > 0.99999 and (cosine > 0.999).mean() > 0.995
 
 
-def test_edges_mark_the_silhouette_and_nothing_else() -> None:
+def test_edges_mark_the_silhouette_only() -> None:
     seen = one(Body("sphere", (3.5, 2.5, 1.4), (0.5,) * 3, BALL))
     ball = seen["semantic"] == BALL
     wide = np.pad(ball, 1)
@@ -145,7 +144,7 @@ def test_edges_mark_the_silhouette_and_nothing_else() -> None:
     assert one()["edge"].sum() == 0
 
 
-def test_reshading_is_brightest_facing_the_camera_and_knows_no_colour() -> None:
+def test_reshading_is_brightest_facing_the_camera_and_ignores_colour() -> None:
     dark = Body("sphere", (3.5, 2.5, 1.4), (0.5,) * 3, BALL, Surface(first=(0.0, 0.0, 0.0)))
     light = Body("sphere", (3.5, 2.5, 1.4), (0.5,) * 3, BALL, Surface(first=(1.0, 0.9, 0.8)))
     shaded = one(dark)["reshading"]
@@ -218,7 +217,7 @@ def test_an_image_has_the_same_bits_in_every_batch() -> None:
             assert bits(value) == bits(whole[name][part].contiguous()), name
 
 
-def test_images_depend_on_seed_split_and_index_and_on_nothing_else() -> None:
+def test_images_depend_on_seed_split_and_index_only() -> None:
     first = everything([sample(0, "train", 5)])["image"]
     assert bits(first) == bits(everything([sample(0, "train", 5)])["image"])
     for other in (sample(1, "train", 5), sample(0, "eval", 5), sample(0, "train", 6)):

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmark.data.sources.rooms import TASKS, Config, open_store
-from benchmark.data.sources.rooms.definitions import CLASSES
+from benchmark.data.sources.rooms.scene import CLASSES
 from benchmark.data.sources.source import DataPaths
 from benchmark.data.store.files import Store
 from benchmark.tasks import VOID
@@ -56,7 +56,7 @@ def test_every_class_occurs_and_the_tail_is_long(default: Store) -> None:
     assert (shares < 0.02).sum() >= 3 and shares[0] > 20 * shares[-1]
 
 
-def test_colour_alone_tells_little_about_the_class(default: Store) -> None:
+def test_colour_alone_predicts_little_about_the_class(default: Store) -> None:
     """Nearest neighbours in RGB, classes drawn equally often: chance is 1 / 14, knowing would be 1.
 
     Colour hints at a class (ceilings are light, balls vivid), but it settles none of them.
@@ -71,8 +71,8 @@ def test_colour_alone_tells_little_about_the_class(default: Store) -> None:
         return image[chosen].astype(np.float64), label[chosen].astype(np.int64)
 
     known, classes = pixels("train", 300)
-    asked, truth = pixels("eval", 100)
-    distance = ((asked[:, None] - known[None]) ** 2).sum(-1)
+    queries, truth = pixels("eval", 100)
+    distance = ((queries[:, None] - known[None]) ** 2).sum(-1)
     votes = classes[np.argpartition(distance, 25, axis=1)[:, :25]]
     guess = np.array([np.bincount(vote, minlength=len(CLASSES)).argmax() for vote in votes])
     recall = [(guess[truth == c] == c).mean() for c in range(len(CLASSES))]

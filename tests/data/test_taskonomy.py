@@ -227,7 +227,7 @@ def test_skipped_and_damaged_images_are_left_out(tmp_path: Path) -> None:
     assert "2 images are left out" in store.manifest.notes[0]
 
 
-def test_images_short_of_a_label_are_left_out_when_asked(tmp_path: Path) -> None:
+def test_images_without_some_label_are_left_out_with_missing_skip(tmp_path: Path) -> None:
     write_official(tmp_path, tasks=("keypoints2d", "normal"))
     file(tmp_path, "normal", "hanson", 0, 0).unlink()
     store = made(tmp_path, tmp_path, missing="skip")

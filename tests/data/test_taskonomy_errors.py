@@ -111,7 +111,7 @@ def test_a_folder_that_holds_something_else(copy: Path) -> None:
     ({"buildings": ("hanson",)}, ("eval split", "ihlen, muleshoe")),
     ({"eval": "val"}, ("eval split", "wiconisco, corozal")),
     ({"skip": ("hanson",)}, ("train split", "merom"))])
-def test_buildings_that_do_not_do(copy: Path, options: Any, fragments: tuple[str, ...]) -> None:
+def test_wrong_choices_of_buildings(copy: Path, options: Any, fragments: tuple[str, ...]) -> None:
     message = refused(copy, RequestError, **options)
     for fragment in fragments:
         assert fragment in message

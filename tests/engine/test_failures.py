@@ -1,4 +1,4 @@
-"""Runs that fail: what the user is told, what is recorded, and what stays valid."""
+"""Runs that fail: the message, the record, and what stays valid."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import torch
 
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Options, Stopped
 from benchmark.engine.execute import execute
+from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import make_plan
 from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, RunError
 from benchmark.record import RECORD_FILE, load
-from benchmark.report.submission.validation import problems
+from benchmark.report.submission.validation import first_problem
 from tests.helpers.plug_ins import plug_in
 
 
@@ -32,7 +33,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tiny, tmp_path)
     assert record.reason == str(error.value)
     assert record.matrix["semantic"]["miou"][0] is not None
     assert record.matrix["semantic"]["miou"][1:] == (None, None)
-    assert "failed" in problems(folder)
+    assert "failed" in first_problem(folder)
 
 
 def test_running_out_of_memory_is_recorded(tiny, tmp_path):
@@ -132,8 +133,8 @@ def test_a_phase_without_one_valid_pixel_names_its_file(cache, tmp_path):
         tasks: [mask, again]
         recipe: tabletop
     """)
-    plan = make_plan("finetune", str(tmp_path / "mine.yaml"),
-                     settings=["recipe.epochs=1", "recipe.crop=[8,8]"])
+    plan = make_plan(RunRequest("finetune", str(tmp_path / "mine.yaml"),
+                                settings=("recipe.epochs=1", "recipe.crop=[8,8]")))
     options = Options(runs=tmp_path / "runs", data_paths=DataPaths(cache), device="cpu")
     with pytest.raises(RequestError, match=r"'mask' has no valid pixel.*mask/scene0\.png"):
         execute(plan, options)

@@ -1,4 +1,4 @@
-"""Identities between methods, bit for bit on CPU; what each must keep is in test_conformance."""
+"""Identities between methods, bit for bit on CPU; what each must have is in test_conformance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Stopped
+from benchmark.engine.options import Stopped
 from benchmark.engine.protocol import BOUNDARY_FILE
 
 
@@ -20,7 +20,7 @@ def test_separate_is_the_first_phase_of_any_method(tiny):
 
 
 def test_separate_models_start_alike_whatever_came_before(tiny):
-    """With all images shared, a task's separate model does not depend on its place."""
+    """With all images shared, a task's separate model does not depend on its position."""
     shared = ["split=shared", "recipe.shuffle=false", "recipe.head_dropout=0"]
     early = tiny("separate", "rooms_s1", settings=shared).record.matrix["depth"]
     late = tiny("separate", "rooms_s2", settings=shared).record.matrix["depth"]
@@ -31,9 +31,9 @@ def test_separate_models_start_alike_whatever_came_before(tiny):
 @pytest.mark.parametrize("when", ["start", "after_first"])
 def test_frozen_backbone_gives_constant_rows(when, tiny):
     matrix = tiny("frozen", method_settings=[f"when={when}"]).record.matrix
-    for place, metrics in enumerate(matrix.values()):
+    for number, metrics in enumerate(matrix.values()):
         for values in metrics.values():
-            assert len(set(values[place:])) == 1
+            assert len(set(values[number:])) == 1
 
 
 def phase_ends(tiny, folder, method, settings=()):

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Stopped
+from benchmark.engine.options import Stopped
 from benchmark.engine.previews import BYTES, IMAGES, PREVIEWS_FILE, Previews, images_kept, load
 from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.errors import RequestError

@@ -10,13 +10,13 @@ import yaml
 
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Options
 from benchmark.engine.execute import execute
+from benchmark.engine.options import Options
 from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.errors import RequestError
 from benchmark.record import RECORD_FILE, load, load_statistics
 from benchmark.registry import find_method
-from benchmark.report.submission.validation import problems
+from benchmark.report.submission.validation import first_problem
 from tests.helpers.plug_ins import plug_in
 from tests.helpers.tiny import tiny_plan
 
@@ -28,11 +28,11 @@ def test_a_run_leaves_what_the_design_says(tiny):
     assert record.status == "complete"
     assert record.run_id == folder.name
     assert [task.name for task in record.tasks] == ["semantic", "depth", "normal"]
-    for place, task in enumerate(record.tasks):
+    for number, task in enumerate(record.tasks):
         for values in record.matrix[task.name].values():
-            assert values[:place] == (None,) * place
+            assert values[:number] == (None,) * number
         primary = next(metric.name for metric in task.metrics if metric.primary)
-        assert None not in record.matrix[task.name][primary][place:]
+        assert None not in record.matrix[task.name][primary][number:]
     assert [(info.task, info.epochs, info.steps, info.images) for info in record.phases] == [
         (task, 2, 4, 16) for task in ("semantic", "depth", "normal")]
     config = yaml.safe_load((folder / "config.yaml").read_text())
@@ -46,7 +46,7 @@ def test_a_run_leaves_what_the_design_says(tiny):
     assert set(statistics) == {(phase, task) for phase in (1, 2, 3)
                                for task in ("semantic", "depth", "normal")[:phase]}
     assert len(statistics[3, "depth"]["abs"]) == record.dataset.eval_images == 6
-    assert problems(folder) is None
+    assert first_problem(folder) is None
     assert {file.name for file in (folder / "previews").iterdir()} == {
         "semantic.png", "depth.png", "normal.png"}
 
@@ -89,15 +89,15 @@ def test_a_phase_holds_its_phase_batches_and_labels_only(name, split, tiny, monk
     """Counts what each phase is given, seen through the store."""
     from benchmark.data.store.files import Store
 
-    asked = []
+    read = []
     rows = Store.rows
 
-    def watched(self, which, modality, positions):
+    def recorded(self, which, modality, positions):
         if which == "train":
-            asked.append((modality, tuple(positions)))
+            read.append((modality, tuple(positions)))
         return rows(self, which, modality, positions)
 
-    monkeypatch.setattr(Store, "rows", watched)
+    monkeypatch.setattr(Store, "rows", recorded)
     tiny(name, settings=[f"split={split}"])
     tasks = ("semantic", "depth", "normal")
     every = tuple(range(24))
@@ -107,7 +107,7 @@ def test_a_phase_holds_its_phase_batches_and_labels_only(name, split, tiny, monk
         expected = [("image", every), *own.items()]
     else:
         expected = [entry for task in tasks for entry in (("image", own[task]), (task, own[task]))]
-    assert asked == expected
+    assert read == expected
 
 
 def test_finished_runs_are_skipped_and_overwritten_on_request(tiny):
@@ -141,13 +141,13 @@ def test_plug_in_by_path_runs_and_its_code_is_part_of_the_run(tiny, tmp_path):
     assert tiny(path).folder != first.folder
 
 
-@pytest.mark.parametrize(("text", "told"), [
+@pytest.mark.parametrize(("text", "message"), [
     ("x = 1", "defines 0 methods"), ("import no_such_module", "cannot be imported"),
     ("def f(:", "cannot be imported")])
-def test_a_file_that_is_no_method_is_refused(text, told, tmp_path):
+def test_a_file_that_is_no_method_is_refused(text, message, tmp_path):
     path = tmp_path / "odd.py"
     path.write_text(text)
-    with pytest.raises(RequestError, match=told):
+    with pytest.raises(RequestError, match=message):
         find_method(str(path))
 
 

@@ -14,10 +14,11 @@ from benchmark.data.sources.source import DataPaths
 from benchmark.data.store.held_out import HeldOutStore
 from benchmark.engine.execute import open_store
 from benchmark.engine.plan import make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 from benchmark.registry import find_method, method_names
 from benchmark.tuning import BUDGET, choices
-from tests.helpers.tiny import TINY
+from tests.helpers.tiny import tiny_plan
 
 
 def test_a_grid_is_cut_to_the_budget_with_the_defaults_first():
@@ -42,7 +43,7 @@ def test_grids_hold_settings_the_methods_have():
 
 
 def test_held_out_images_are_training_images_that_are_not_trained_on(cache):
-    plan = make_plan("finetune", "rooms_s1", settings=TINY)
+    plan = tiny_plan("finetune")
     whole = open_store(plan, DataPaths(cache))
     part = HeldOutStore(whole, 0.25)
     assert (part.count("train"), part.count("eval")) == (18, 6)
@@ -67,11 +68,11 @@ def test_the_tuning_family_holds_out_and_is_of_another_seed(tiny):
 
 
 def test_choices_made_later_leave_run_ids_as_they_were():
-    plain = make_plan("had", "rooms_s1").config.canonical()
+    plain = make_plan(RunRequest("had", "rooms_s1")).config.canonical()
     assert "held_out" not in plain
     assert "backbones" not in plain
-    assert "backbones" in make_plan("had", "rooms_hetero_s1").config.canonical()
-    assert make_plan("had", "rooms_s1").run_id("7376afb8004200e6") == \
+    assert "backbones" in make_plan(RunRequest("had", "rooms_hetero_s1")).config.canonical()
+    assert make_plan(RunRequest("had", "rooms_s1")).run_id("7376afb8004200e6") == \
         "had-rooms_s1-seed0-0305dd9a86"  # published
 
 
@@ -127,16 +128,18 @@ def test_tune_writes_grid_scores_and_choice(own_family, tmp_path, capsys):
 
 
 def test_tuned_settings_are_used_when_asked_for(own_family):
-    assert make_plan("ewc", str(own_family), tuned=True).config.method_config["weight"] == 7
-    assert make_plan("ewc", str(own_family)).config.method_config["weight"] == 100
-    rates = [make_plan("finetune", str(own_family), settings=changed, tuned=tuned).config.recipe.lr
-             for changed, tuned in (([], True), ([], False), (["recipe.lr=0.1"], True))]
+    def config(method, **changes):
+        return make_plan(RunRequest(method, str(own_family), **changes)).config
+
+    assert config("ewc", tuned=True).method_config["weight"] == 7
+    assert config("ewc").method_config["weight"] == 100
+    rates = [config("finetune", settings=settings, tuned=tuned).recipe.lr
+             for settings, tuned in (((), True), ((), False), (("recipe.lr=0.1",), True))]
     assert rates == [0.02, 0.003, 0.1]
-    over = make_plan("ewc", str(own_family), tuned=True, method_settings=["weight=3"])
-    assert over.config.method_config["weight"] == 3
-    assert make_plan("mas", str(own_family), tuned=True).config.method_config["weight"] == 100
+    assert config("ewc", tuned=True, method_settings=("weight=3",)).method_config["weight"] == 3
+    assert config("mas", tuned=True).method_config["weight"] == 100
     with pytest.raises(RequestError, match="has no tuned settings"):
-        make_plan("ewc", "nyuv2_s1", tuned=True)
+        make_plan(RunRequest("ewc", "nyuv2_s1", tuned=True))
 
 
 @pytest.mark.parametrize(("words", "message"), [

@@ -1,4 +1,4 @@
-"""Writes small copies of NYUv2 in the layouts in which people hold it."""
+"""Small copies of NYUv2 in its layouts, filled with numbers that tests can compute."""
 
 from __future__ import annotations
 

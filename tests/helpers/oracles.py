@@ -231,7 +231,7 @@ def released_segmentation_sg(student, teacher, k):
 
 
 def released_depth_map(student, teacher):
-    """L1, and 0 where the teacher says exactly 0 (read as a missing label)."""
+    """L1, and 0 where the teacher's output is exactly 0 (read as a missing label)."""
     return per_pixel(lambda s, t: abs(float(s[0] - t[0])) if t[0] != 0 else 0.0, student, teacher)
 
 

@@ -1,4 +1,4 @@
-"""A method file that goes wrong on purpose."""
+"""A method file whose loss fails in the second phase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The buffer of exemplars: within its budget, fair to all that is offered, exactly restored."""
+"""The exemplar buffer: its budget, equal chances for all samples, restoring."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from benchmark.components.buffer import IMAGE, OUTPUT, TARGET, Buffer, Sample, c
 from benchmark.engine import checkpoint
 
 KEY = 8
-OFFERS = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 3)), max_size=30,
-                  unique_by=lambda offer: offer[0])
+ADDED = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 3)), max_size=30,
+                 unique_by=lambda pair: pair[0])
 """(key, task); samples of a task are of one size."""
 
 
@@ -23,21 +23,21 @@ def sample(key, task=0, mark=0):
     return Sample(key, {IMAGE: torch.full((3, task + 1, 4), mark, dtype=torch.uint8)})
 
 
-def filled(budget, offers, quotas=False):
+def filled(budget, added, quotas=False):
     buffer = Buffer(budget, quotas)
-    for mark, (key, task) in enumerate(offers):
+    for mark, (key, task) in enumerate(added):
         buffer.add(f"task{task}", sample(key, task, mark))
     return buffer
 
 
 def held(buffer):
-    return {(kept.key, task) for task, shelf in buffer.samples.items() for kept in shelf}
+    return {(kept.key, task) for task, samples in buffer.samples.items() for kept in samples}
 
 
-def fitting(budget, offers):
+def fitting(budget, added):
     """What should be kept: in order of keys, as long as everything so far fits."""
     kept, total = set(), 0
-    for key, task in sorted(offers):
+    for key, task in sorted(added):
         total += KEY + 12 * (task + 1)
         if total > budget:
             break
@@ -46,55 +46,55 @@ def fitting(budget, offers):
 
 
 @settings(max_examples=200, deadline=None)
-@given(offers=OFFERS, budget=st.integers(0, 600), order=st.randoms())
-def test_the_smallest_keys_that_fit_are_kept_in_whatever_order_they_come(offers, budget, order):
-    shuffled = list(offers)
+@given(added=ADDED, budget=st.integers(0, 600), order=st.randoms())
+def test_the_smallest_keys_that_fit_are_kept_in_whatever_order_they_come(added, budget, order):
+    shuffled = list(added)
     order.shuffle(shuffled)
-    assert held(filled(budget, offers)) == fitting(budget, offers)
-    assert held(filled(budget, shuffled)) == fitting(budget, offers)
+    assert held(filled(budget, added)) == fitting(budget, added)
+    assert held(filled(budget, shuffled)) == fitting(budget, added)
 
 
 @settings(max_examples=100, deadline=None)
-@given(offers=OFFERS, budget=st.integers(0, 600), quotas=st.booleans())
-def test_never_over_budget_and_bytes_are_those_of_the_tensors(offers, budget, quotas):
+@given(added=ADDED, budget=st.integers(0, 600), quotas=st.booleans())
+def test_never_over_budget_and_bytes_are_those_of_the_tensors(added, budget, quotas):
     buffer = Buffer(budget, quotas)
-    for key, task in offers:
+    for key, task in added:
         buffer.add(f"task{task}", sample(key, task))
         assert buffer.bytes == checkpoint.tensor_bytes(buffer.state_dict()) <= budget
 
 
 @settings(max_examples=100, deadline=None)
-@given(offers=OFFERS, budget=st.integers(0, 600))
-def test_quotas_are_equal_and_hold_each_task_s_smallest_keys(offers, budget):
-    buffer = filled(budget, offers, quotas=True)
-    for task, shelf in buffer.samples.items():
+@given(added=ADDED, budget=st.integers(0, 600))
+def test_quotas_are_equal_and_hold_each_task_s_smallest_keys(added, budget):
+    buffer = filled(budget, added, quotas=True)
+    for task, samples in buffer.samples.items():
         size = KEY + 12 * (int(task[-1]) + 1)
-        keys = sorted(key for key, number in offers if f"task{number}" == task)
+        keys = sorted(key for key, number in added if f"task{number}" == task)
         room = budget // len(buffer.samples) // size
-        assert [kept.key for kept in shelf] == keys[:room]
+        assert [kept.key for kept in samples] == keys[:room]
 
 
 def inclusion(rounds, tasks, budget):
-    """How often each of the offered samples was kept, over many seeds."""
+    """How often each of the added samples was kept, over many seeds."""
     counts = np.zeros(len(tasks))
     for seed in range(rounds):
         keys = np.random.default_rng(seed).random(len(tasks))
         buffer = filled(budget, zip(keys.tolist(), tasks, strict=True))
-        marks = [int(kept.parts[IMAGE].flatten()[0]) for shelf in buffer.samples.values()
-                 for kept in shelf]
+        marks = [int(kept.parts[IMAGE].flatten()[0]) for samples in buffer.samples.values()
+                 for kept in samples]
         counts[marks] += 1
     return counts
 
 
-def test_every_offered_sample_is_as_likely_to_be_kept():
-    rounds, offered, places = 800, 24, 6
-    counts = inclusion(rounds, [0] * offered, places * (KEY + 12))
+def test_every_added_sample_is_as_likely_to_be_kept():
+    rounds, count, places = 800, 24, 6
+    counts = inclusion(rounds, [0] * count, places * (KEY + 12))
     assert counts.sum() == rounds * places
-    share = places / offered
-    # DataPaths are drawn without replacement, which makes the counts vary less than apart.
-    spread = rounds * share * (1 - share) * offered / (offered - 1)
+    share = places / count
+    # Places are filled without replacement, which makes the counts vary less than independently.
+    spread = rounds * share * (1 - share) * count / (count - 1)
     statistic = ((counts - rounds * share) ** 2).sum() / spread
-    assert 0.001 < chi2.sf(statistic, offered - 1) < 0.999
+    assert 0.001 < chi2.sf(statistic, count - 1) < 0.999
 
 
 def test_tasks_of_different_bytes_have_the_same_chance_but_for_the_last_place():
@@ -103,12 +103,12 @@ def test_tasks_of_different_bytes_have_the_same_chance_but_for_the_last_place():
     assert small / large == pytest.approx(1, abs=0.08)
 
 
-# Drawing ---------------------------------------------------------------------------------------
+# Sampling --------------------------------------------------------------------------------------
 
 
-def test_a_draw_has_different_samples_of_all_tasks_evenly():
-    offers = [(number / 30, number % 3) for number in range(30)]
-    buffer = filled(10**6, offers)
+def test_samples_of_a_step_are_distinct_and_uniform_over_all_tasks():
+    added = [(number / 30, number % 3) for number in range(30)]
+    buffer = filled(10**6, added)
     torch.manual_seed(0)
     seen = np.zeros(30)
     for _ in range(600):
@@ -122,7 +122,7 @@ def test_a_draw_has_different_samples_of_all_tasks_evenly():
     assert chi2.sf(statistic, 29) > 0.001
 
 
-def test_a_draw_is_all_there_is_when_that_is_less():
+def test_a_step_gets_all_samples_when_there_are_fewer():
     buffer = filled(10**6, [(0.1, 0), (0.2, 2)])
     assert {group.task: len(group) for group in buffer.sample(8)} == {"task0": 1, "task2": 1}
 
@@ -144,18 +144,18 @@ def test_exemplars_come_as_a_batch_has_them():
         assert values[0].isnan().equal(maps.isnan())
 
 
-# Keeping ---------------------------------------------------------------------------------------
+# Restoring -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("quotas", [False, True])
-def test_restored_from_disk_it_goes_on_as_if_nothing_had_happened(quotas, tmp_path):
-    offers = [(key, task % 3) for task, key in enumerate(np.random.default_rng(1).random(60))]
-    one = filled(300, offers[:40], quotas)
+def test_a_buffer_restored_from_disk_continues_equally(quotas, tmp_path):
+    added = [(key, task % 3) for task, key in enumerate(np.random.default_rng(1).random(60))]
+    one = filled(300, added[:40], quotas)
     checkpoint.save(tmp_path / "state", one.state_dict())
     other = Buffer(300, quotas)
     other.load_state_dict(checkpoint.load(tmp_path / "state"))
     assert other.bytes == one.bytes
-    for key, task in offers[40:]:
+    for key, task in added[40:]:
         for buffer in (one, other):
             buffer.add(f"task{task}", sample(key, task, mark=7))
     assert held(one) == held(other)

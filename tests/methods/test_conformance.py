@@ -38,6 +38,13 @@ def test_every_lifelong_method_has_a_zero():
     assert without == ["finetune"]
 
 
+@pytest.mark.parametrize("name", method_names())
+def test_a_method_is_active_unless_its_settings_are_those_of_zero(name):
+    kind = find_method(name)
+    assert kind(kind.Config()).active
+    assert kind(kind.Config(**kind.zero)).active == (not kind.zero)
+
+
 PLUG_IN = """
     import torch
     from benchmark.method import Method, MethodConfig, setting
@@ -121,8 +128,8 @@ def test_a_newcomers_method_conforms_and_runs(tmp_path, monkeypatch, capsys):
     """From nothing to a passing method: the commands that `new` prints."""
     monkeypatch.chdir(tmp_path)
     assert invoke(["new", "method", "my_idea"]) == 0
-    told = capsys.readouterr().out
-    assert "lhlbench check my_idea.py" in told
+    printed = capsys.readouterr().out
+    assert "lhlbench check my_idea.py" in printed
     assert invoke(["check", "my_idea.py"]) == 0
     assert f"all {len(CHECKS)} checks hold" in capsys.readouterr().out
     assert (tmp_path / "test_my_idea.py").exists()

@@ -1,4 +1,4 @@
-"""lwf_feat, pod and ema: what is matched, with what, and how much."""
+"""lwf_feat, pod and ema: their terms, and the running average, against slow references."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from benchmark.components import teacher as teachers
 from benchmark.components.ema import RunningAverage
 from benchmark.method import Step
 from methods.pod import embedding, local_pod
-from tests.helpers.phases import make_phase, method, shaken, steps, taught, trainer
-from tests.helpers.samples import TIGHT, random, tensor
+from tests.helpers.phases import after_first_phase, make_phase, method, perturbed, steps, trainer
+from tests.helpers.random_maps import TIGHT, random, tensor
 
 SHAPES = [(2, 3, 8, 8), (1, 2, 9, 13), (2, 1, 4, 5), (1, 3, 3, 2), (1, 2, 1, 1)]
 
@@ -44,8 +44,8 @@ def slow_embedding(features):
 
 def slow_pod(student, teacher):
     ratios = []
-    for own, told in zip(student, teacher, strict=True):
-        one, other = slow_embedding(own), slow_embedding(told)
+    for features, teacher_features in zip(student, teacher, strict=True):
+        one, other = slow_embedding(features), slow_embedding(teacher_features)
         ratios.append(np.mean([math.sqrt(((a - b) ** 2).sum()) / math.sqrt((b**2).sum())
                                for a, b in zip(one, other, strict=True)]))
     return np.mean(ratios)
@@ -76,7 +76,7 @@ def test_local_pod_of_equal_features_is_zero_with_a_finite_gradient():
     assert torch.isfinite(features.grad).all()
 
 
-def test_local_pod_knows_neither_size_nor_sign_nor_mirrors_nor_the_order_of_channels():
+def test_local_pod_is_invariant_to_scale_sign_mirroring_and_channel_order():
     student, teacher = tensor(random(2, 2, 4, 8, 12)), tensor(random(3, 2, 4, 8, 12))
     plain = local_pod([student], [teacher])
     for one, other in ((10 * student, 10 * teacher), (student.flip(1), teacher.flip(1)),
@@ -87,14 +87,14 @@ def test_local_pod_knows_neither_size_nor_sign_nor_mirrors_nor_the_order_of_chan
 @pytest.mark.parametrize("old", [("semantic",), ("semantic", "depth", "normal")])
 def test_pod_grows_with_the_square_root_of_the_number_of_tasks(old, cache):
     phase = make_phase(cache, old, ("edge",), "rooms5_s1")
-    chosen = method("pod", weight=0, pod_weight=2)
-    chosen.teacher.capture(phase.network)
-    chosen.begin_phase(phase)
+    learner = method("pod", weight=0, pod_weight=2)
+    learner.teacher.capture(phase.network)
+    learner.begin_phase(phase)
     step = steps(phase)[0]
-    told = [stage.numpy() for stage in chosen.teacher.stages(step)]
-    own = [stage.detach().numpy() for stage in step.stages]
-    terms = chosen.loss(step)
-    expected = 2 * math.sqrt(len(old) + 1) * slow_pod(own, told)
+    teacher = [stage.numpy() for stage in learner.teacher.stages(step)]
+    student = [stage.detach().numpy() for stage in step.stages]
+    terms = learner.loss(step)
+    expected = 2 * math.sqrt(len(old) + 1) * slow_pod(student, teacher)
     np.testing.assert_allclose(terms["backbone/pod"].item(), expected, rtol=1e-4)
     assert set(terms) == {"edge/new", "backbone/pod"}
 
@@ -105,15 +105,15 @@ def test_pod_grows_with_the_square_root_of_the_number_of_tasks(old, cache):
 @pytest.mark.parametrize("crop", [(), ("recipe.crop=[16,16]", "recipe.flip=true")])
 def test_lwf_feat_is_lwf_and_the_squared_error_of_features(crop, cache):
     fixed = ("recipe.head_dropout=0", *crop)
-    chosen, phase = taught("lwf_feat", cache, feature_weight=3, settings=fixed)
-    plain, _ = taught("lwf", cache, settings=fixed)
+    learner, phase = after_first_phase("lwf_feat", cache, feature_weight=3, settings=fixed)
+    plain, _ = after_first_phase("lwf", cache, settings=fixed)
     old = make_phase(cache, (), ("semantic", "depth"), settings=fixed).network.eval()
-    old.load_state_dict(chosen.teacher.state_dict()["weights"])
-    chosen.begin_phase(phase)
+    old.load_state_dict(learner.teacher.state_dict()["weights"])
+    learner.begin_phase(phase)
     plain.begin_phase(phase)
     for batch in [step.batch for step in steps(phase)]:
         step = Step(phase, batch)
-        found, lwf = chosen.loss(step), plain.loss(Step(phase, batch))
+        found, lwf = learner.loss(step), plain.loss(Step(phase, batch))
         with torch.no_grad():
             gap = step.features.double() - old.encode(batch.images).double()
         np.testing.assert_allclose(found.pop("backbone/features").item(),
@@ -123,9 +123,9 @@ def test_lwf_feat_is_lwf_and_the_squared_error_of_features(crop, cache):
 
 @pytest.mark.parametrize("name", ["lwf_feat", "pod"])
 def test_features_move_the_backbone_and_no_head(name, cache):
-    chosen, phase = taught(name, cache, weight=0)
-    chosen.begin_phase(phase)
-    terms = chosen.loss(steps(phase)[0])
+    learner, phase = after_first_phase(name, cache, weight=0)
+    learner.begin_phase(phase)
+    terms = learner.loss(steps(phase)[0])
     (feature,) = (term for key, term in terms.items() if key.startswith("backbone/"))
     feature.backward()
     for key, parameter in phase.network.named_parameters():
@@ -134,27 +134,27 @@ def test_features_move_the_backbone_and_no_head(name, cache):
 
 @pytest.mark.parametrize("name", ["lwf_feat", "pod", "heteroakd"])
 @pytest.mark.parametrize("budget", [0, 2**28])
-def test_the_teacher_looks_at_most_once_and_says_the_same_cached_or_not(
+def test_a_cached_teacher_and_a_live_one_agree_in_at_most_one_pass(
         name, budget, cache, monkeypatch):
     monkeypatch.setattr(teachers, "STAGES_BYTES", budget)
-    chosen, phase = taught(name, cache)
-    chosen.begin_phase(phase)
+    learner, phase = after_first_phase(name, cache)
+    learner.begin_phase(phase)
     passes = phase.network.passes
     for step in steps(phase):
         before = passes.forward
-        chosen.loss(step)
+        learner.loss(step)
         assert passes.forward - before == len(step.images) * (1 if budget else 2)
-        live = chosen.teacher._network.stages(step.images)
-        for kept, right in zip(chosen.teacher.stages(step), live, strict=True):
+        live = learner.teacher._network.stages(step.images)
+        for kept, right in zip(learner.teacher.stages(step), live, strict=True):
             torch.testing.assert_close(kept, right, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["lwf_feat", "pod"])
-def test_features_of_another_architecture_are_not_compared(name, cache):
-    chosen, _ = taught(name, cache)
-    foreign = make_phase(cache, settings=["recipe.backbone=pvt_v2_b0"], new_backbone=True)
-    chosen.begin_phase(foreign)
-    terms = chosen.loss(steps(foreign)[0])
+def test_features_of_another_architecture_are_not_matched(name, cache):
+    learner, _ = after_first_phase(name, cache)
+    other = make_phase(cache, settings=["recipe.backbone=pvt_v2_b0"], new_backbone=True)
+    learner.begin_phase(other)
+    terms = learner.loss(steps(other)[0])
     assert set(terms) == {"normal/new", "semantic/old", "depth/old"}
 
 
@@ -176,38 +176,39 @@ def test_average_is_the_recursion_of_all_states(cache):
     network = make_phase(cache, (), ("depth",)).network
     average, expected = RunningAverage(), state(network)
     for k in range(5):
-        average.follow(network, rate=0.3)
+        average.update(network, rate=0.3)
         now = state(network)
         expected = {name: value + 0.3 * (now[name] - value) for name, value in expected.items()}
-        shaken(network, seed=k)
+        perturbed(network, seed=k)
         network.train().outputs(torch.rand(4, 3, 24, 32), ["depth"])  # moves the statistics
     assert any("running_var" in name for name in expected)
     for name, value in average.state_dict()["weights"].items():
         if value.is_floating_point():
             torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6)
-    average.follow(network, rate=1.0)
+    average.update(network, rate=1.0)
     for name, value in state(network).items():
         if "num_batches" not in name:
-            torch.testing.assert_close(average.past.weights[name].double(), value)
+            torch.testing.assert_close(average.snapshot.weights[name].double(), value)
 
 
-def test_a_new_head_joins_the_average_as_it_is_and_unwanted_ones_do_not(cache):
+def test_a_new_head_is_copied_to_the_average_and_unwanted_ones_are_not(cache):
     network, average = make_phase(cache, (), ("depth",)).network, RunningAverage()
-    average.follow(network, 0.5)
-    before = average.past.weights["heads.depth.4.weight"].clone()
-    network = shaken(make_phase(cache, ("depth",), ("semantic", "normal"), network=network).network)
-    average.follow(network, 0.5, ["depth", "normal"])
-    weights = average.past.weights
+    average.update(network, 0.5)
+    before = average.snapshot.weights["heads.depth.4.weight"].clone()
+    network = make_phase(cache, ("depth",), ("semantic", "normal"), network=network).network
+    perturbed(network)
+    average.update(network, 0.5, ["depth", "normal"])
+    weights = average.snapshot.weights
     assert torch.equal(weights["heads.normal.4.weight"], network.heads["normal"][4].weight)
     torch.testing.assert_close(weights["heads.depth.4.weight"],
                                (before + network.heads["depth"][4].weight) / 2)
     assert not any(name.startswith("heads.semantic") for name in weights)
 
 
-def test_average_goes_on_from_its_state_and_answers_in_eval_mode(cache):
+def test_average_continues_from_its_state_and_predicts_in_eval_mode(cache):
     phase, average = make_phase(cache), RunningAverage()
     for seed in range(3):
-        average.follow(shaken(phase.network, seed), 0.4)
+        average.update(perturbed(phase.network, seed), 0.4)
     again = RunningAverage()
     again.load_state_dict({name: (dict(value) if isinstance(value, dict) else value)
                            for name, value in average.state_dict().items()})
@@ -215,48 +216,50 @@ def test_average_goes_on_from_its_state_and_answers_in_eval_mode(cache):
     right = average.outputs(step, depth)["depth"]
     assert torch.equal(again.outputs(step, depth)["depth"], right)
     copy = make_phase(cache).network.eval()
-    copy.load_state_dict(average.past.weights)
+    copy.load_state_dict(average.snapshot.weights)
     with torch.no_grad():
         torch.testing.assert_close(copy.outputs(step.images, ["depth"])["depth"], right)
 
 
 @pytest.mark.parametrize("decay", [0.1, 0.6])
-def test_decay_is_what_a_whole_phase_leaves_of_the_average(decay, cache):
-    chosen, phase = taught("ema", cache, decay=decay)
-    start = {name: value.double() for name, value in chosen.average.past.weights.items()}
-    chosen.begin_phase(phase)
+def test_decay_is_the_share_of_the_average_left_after_a_whole_phase(decay, cache):
+    learner, phase = after_first_phase("ema", cache, decay=decay)
+    start = {name: value.double() for name, value in learner.average.snapshot.weights.items()}
+    learner.begin_phase(phase)
     with torch.no_grad():
         for name, parameter in phase.network.named_parameters():
             if name in start:
                 parameter.copy_(start[name] + 1)  # and stays there
     for epoch in range(phase.network.recipe.epochs):
         for step in steps(phase, epoch + 1):
-            chosen.loss(step)
-    assert not any(name.startswith("heads.normal") for name in chosen.average.past.weights)
+            learner.loss(step)
+    assert not any(name.startswith("heads.normal") for name in learner.average.snapshot.weights)
     for name, _ in phase.network.named_parameters():
         if name in start:
-            gone = chosen.average.past.weights[name].double() - start[name]
-            torch.testing.assert_close(gone, torch.full_like(gone, 1 - decay), rtol=1e-4, atol=1e-4)
+            change = learner.average.snapshot.weights[name].double() - start[name]
+            torch.testing.assert_close(change, torch.full_like(change, 1 - decay), rtol=1e-4,
+                                       atol=1e-4)
 
 
-def test_ema_that_keeps_everything_is_lwf(cache):
+def test_ema_without_decay_is_lwf(cache):
     fixed = ("recipe.head_dropout=0",)
-    (chosen, phase), (lwf, _) = (taught("ema", cache, decay=1, settings=fixed),
-                                 taught("lwf", cache, settings=fixed))
-    for each in (chosen, lwf):
+    (learner, phase), (lwf, _) = (after_first_phase("ema", cache, decay=1, settings=fixed),
+                                  after_first_phase("lwf", cache, settings=fixed))
+    for each in (learner, lwf):
         each.begin_phase(phase)
     for step in steps(phase):
-        torch.testing.assert_close(chosen.loss(step), lwf.loss(Step(phase, step.batch)))
-        shaken(phase.network)
+        torch.testing.assert_close(learner.loss(step), lwf.loss(Step(phase, step.batch)))
+        perturbed(phase.network)
 
 
-def test_ema_teaches_as_it_was_through_a_phase_with_another_backbone(cache):
-    chosen, _ = taught("ema", cache)
-    kept = {name: value.clone() for name, value in chosen.average.past.weights.items()}
-    foreign = make_phase(cache, settings=["recipe.backbone=pvt_v2_b0"], new_backbone=True)
-    trainer(chosen, foreign).train_epoch()
+def test_ema_is_a_fixed_teacher_in_a_phase_with_another_backbone(cache):
+    learner, _ = after_first_phase("ema", cache)
+    kept = {name: value.clone() for name, value in learner.average.snapshot.weights.items()}
+    other = make_phase(cache, settings=["recipe.backbone=pvt_v2_b0"], new_backbone=True)
+    learner.begin_phase(other)
+    trainer(learner, other).train_epoch()
     assert all(torch.equal(value, kept[name])
-               for name, value in chosen.teacher.state_dict()["weights"].items())
-    chosen.end_phase(foreign)
-    state = chosen.state_dict()
+               for name, value in learner.teacher.state_dict()["weights"].items())
+    learner.end_phase(other)
+    state = learner.state_dict()
     assert state["average"]["backbone"] == "pvt_v2_b0" and not state["teacher"]

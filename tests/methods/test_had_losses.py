@@ -13,7 +13,7 @@ from benchmark.tasks import Task
 from benchmark.tasks.kinds import kind_of
 from methods import had
 from tests.helpers import oracles
-from tests.helpers.samples import DELTA, TIGHT, K, losses, numeric_gradient, random, tensor
+from tests.helpers.random_maps import DELTA, TIGHT, K, losses, numeric_gradient, random, tensor
 
 MEANS = ("geometric", "arithmetic")
 MAPS = hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)
@@ -65,8 +65,8 @@ def test_balanced_matches_the_loops_on_any_map(data, shape, count, mean):
 @pytest.mark.parametrize("mean", MEANS)
 def test_an_empty_group_changes_nothing(mean):
     loss, groups = losses(2, 1, 3, 4), np.arange(12).reshape(1, 3, 4) % 3
-    apart = np.where(groups == 2, 5, groups)  # groups 2, 3 and 4 are empty
-    np.testing.assert_allclose(balanced(loss, apart, 9, mean), balanced(loss, groups, 3, mean),
+    renumbered = np.where(groups == 2, 5, groups)  # groups 2, 3 and 4 are empty
+    np.testing.assert_allclose(balanced(loss, renumbered, 9, mean), balanced(loss, groups, 3, mean),
                                **TIGHT)
 
 

@@ -1,4 +1,4 @@
-"""The released code's losses against a literal transcription, and beside the paper's."""
+"""The released code's losses against a literal transcription, and compared with the paper's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from methods import had_released
 from tests.helpers import oracles
-from tests.helpers.samples import DELTA, K, losses, numeric_gradient, random, tensor
+from tests.helpers.random_maps import DELTA, K, losses, numeric_gradient, random, tensor
 
 # The released code -----------------------------------------------------------------------------
 
@@ -27,7 +27,7 @@ def segmentation_cases():
     student, teacher = random(13, 2, 4, 6, 6), random(14, 2, 4, 6, 6)
     student[:, :, :, 3:] = np.array([0.0, 900.0, 0.0, 0.0])[None, :, None, None]
     teacher[:, :, :, 3:] = np.array([0.0, 9.0, 0.0, 0.0])[None, :, None, None]
-    yield "exact zeros beside others", student, teacher
+    yield "exact zeros and others", student, teacher
     student, teacher = student.copy(), teacher.copy()
     student[1] = np.array([0.0, 900.0, 0.0, 0.0])[:, None, None]
     teacher[1] = np.array([0.0, 9.0, 0.0, 0.0])[:, None, None]
@@ -174,7 +174,7 @@ def test_regression_groups_look_at_the_students_raw_output():
     teacher[:, :, :2] = 5.0  # a third of the pixels is far, and worse
     student = teacher + np.where(teacher > 3, 0.9, 0.3) * losses(71, 1, 1, 6, 6)
     loss = oracles.l1_map(student, teacher)
-    # Metres: every pixel is above 0.5 and what is left is the plain mean.
+    # Metres: every pixel is above 0.5, which gives the plain mean.
     assert oracles.released_depth_db(student, teacher, DELTA) == pytest.approx(loss.mean())
     groups = oracles.threshold_groups(teacher, DELTA)
     assert set(groups.flat) == {0, 1}

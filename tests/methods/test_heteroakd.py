@@ -1,4 +1,4 @@
-"""HeteroAKD: Equations 5 to 10 against loops, for tasks of all kinds, and what learns from what."""
+"""HeteroAKD: Equations 5 to 10 against loops for tasks of all kinds, gradients, and terms."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from benchmark.method import Step
 from benchmark.tasks import VOID, Task
 from methods import _heteroakd as hybrid
-from tests.helpers.phases import make_phase, method, steps, taught, trainer
-from tests.helpers.samples import TIGHT, numeric_gradient, random, tensor
+from tests.helpers.phases import after_first_phase, make_phase, method, steps, trainer
+from tests.helpers.random_maps import TIGHT, numeric_gradient, random, tensor
 
 TASKS = {
     "segmentation": Task(name="a", kind="segmentation", channels=4),
@@ -118,8 +118,9 @@ def slow_loss(task, student, mixture, weights):
     for (b, r, c), z_hyb in mixture.items():
         z_s, weight = student[b, :, r, c], weights[b, r, c]
         if hybrid.classes(task):
-            told, said = softmax(list(z_hyb / T)), softmax(list(z_s / T))
-            total += sum(-w * p * math.log(q) for w, p, q in zip(weight, told, said, strict=True))
+            target, found = softmax(list(z_hyb / T)), softmax(list(z_s / T))
+            total += sum(-w * p * math.log(q)
+                         for w, p, q in zip(weight, target, found, strict=True))
         else:
             total += weight[0] * slow_distance(task, z_s, z_hyb)
     return total / max(len(mixture), 1)
@@ -131,14 +132,14 @@ def slow_loss(task, student, mixture, weights):
 def test_loss_and_gradient_are_those_of_the_loops(name, void, axis):
     task = TASKS[name]
     teacher, student, labels = maps(task, 1), maps(task, 2), target(task, void=void)
-    told, own = tensor(teacher, grad=True), tensor(student, grad=True)
-    loss = hybrid.hybrid_loss(task, told, own, labels, axis, T)
+    z_t, z_s = tensor(teacher, grad=True), tensor(student, grad=True)
+    loss = hybrid.hybrid_loss(task, z_t, z_s, labels, axis, T)
     mixture, weights = slow_parts(task, teacher, student, labels.numpy(), axis)
     np.testing.assert_allclose(loss.item(), slow_loss(task, student, mixture, weights), **TIGHT)
     loss.backward()
-    assert told.grad is None
+    assert z_t.grad is None
     expected = numeric_gradient(lambda at: slow_loss(task, at, mixture, weights), student)
-    np.testing.assert_allclose(own.grad, expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(z_s.grad, expected, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -167,7 +168,7 @@ def test_a_mixture_is_at_least_as_reliable_as_the_worse_of_both(seed, name):
     assert (mixture >= torch.minimum(one, other) - 1e-12).all()
 
 
-def test_who_is_never_wrong_is_believed():
+def test_features_without_error_replace_those_with_error():
     one, other = tensor(random(1, 2, 3)), tensor(random(2, 2, 3))
     nothing, some = torch.zeros_like(one), torch.ones_like(one)
     assert torch.equal(hybrid.mixed(one, other, nothing, some), one)
@@ -208,7 +209,7 @@ def test_projections_learn_from_labels_and_features_from_the_mixture(name):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_projections_come_to_say_what_the_labels_say(name):
+def test_projections_come_to_predict_the_labels(name):
     task, generator = TASKS[name], torch.Generator().manual_seed(0)
     features = torch.randn(8, 6, 5, 5, generator=generator)
     labels = features[:, :width(task)].argmax(1).to(torch.uint8) if hybrid.classes(task) else (
@@ -230,36 +231,38 @@ def test_projections_come_to_say_what_the_labels_say(name):
 
 @pytest.mark.parametrize("other", ["narrow", "pvt_v2_b0"])
 def test_terms_and_parameters_in_a_phase(other, cache):
-    chosen, _ = taught("heteroakd", cache)
+    learner, _ = after_first_phase("heteroakd", cache)
     phase = make_phase(cache, settings=[f"recipe.backbone={other}"], new_backbone=other != "narrow")
-    train = trainer(chosen, phase)
-    before = [parameter.detach().clone() for parameter in chosen.parameters()]
+    learner.begin_phase(phase)
+    train = trainer(learner, phase)
+    before = [parameter.detach().clone() for parameter in learner.parameters()]
     assert len(before) == 2 * 2 * 3  # two old tasks, two sides, a kernel, a scale and a shift
     report = train.train_epoch()
     assert set(report.losses) == {"normal/new", "semantic/old", "depth/old", "semantic/hybrid",
                                   "depth/hybrid"}
-    assert all(not torch.equal(*pair) for pair in zip(before, chosen.parameters(), strict=True))
+    assert all(not torch.equal(*pair) for pair in zip(before, learner.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.7])
 def test_terms_are_the_teachers_pseudo_labels_and_a_tenth_of_the_outputs(share, cache):
-    chosen, phase = taught("heteroakd", cache, settings=["recipe.head_dropout=0"], scale="none",
-                           label_weight=share)
-    lwf, _ = taught("lwf", cache, settings=["recipe.head_dropout=0"], scale="none")
-    lwf.teacher.load_state_dict(chosen.teacher.state_dict())
-    chosen.begin_phase(phase)
+    fixed = ["recipe.head_dropout=0"]
+    learner, phase = after_first_phase("heteroakd", cache, settings=fixed, scale="none",
+                                       label_weight=share)
+    lwf, _ = after_first_phase("lwf", cache, settings=fixed, scale="none")
+    lwf.teacher.load_state_dict(learner.teacher.state_dict())
+    learner.begin_phase(phase)
     lwf.begin_phase(phase)
     step = steps(phase)[0]
-    terms, outputs = chosen.loss(step), lwf.loss(Step(phase, step.batch))
+    terms, outputs = learner.loss(step), lwf.loss(Step(phase, step.batch))
     for task in phase.old_tasks:
         kind = hybrid.kind_of(task)
-        raw = chosen.teacher.outputs(step, [task])[task.name]
+        raw = learner.teacher.outputs(step, [task])[task.name]
         supervised = kind.loss(step.output(task), kind.pseudo_label(raw))
         torch.testing.assert_close(terms[f"{task.name}/old"],
                                    share * supervised + 0.1 * outputs[f"{task.name}/old"])
-        label = kind.pseudo_label(chosen.teacher.coarse(step, [task])[task.name])
-        parts = chosen._alignments[task.name](chosen.teacher.features(step), step.features, label,
-                                              "space", T)
+        label = kind.pseudo_label(learner.teacher.coarse_outputs(step, [task])[task.name])
+        parts = learner._alignments[task.name](learner.teacher.features(step), step.features, label,
+                                               "space", T)
         torch.testing.assert_close(terms[f"{task.name}/hybrid"], parts[0] + parts[1])
 
 
@@ -268,10 +271,11 @@ def test_offline_without_weight_is_joint_training(tiny):
             == tiny("joint", method_settings=["labels=all"]).record.matrix)
 
 
-def test_offline_on_one_segmentation_task_with_a_teacher_of_another_kind(cache):
+def test_offline_on_one_segmentation_task_with_a_teacher_of_another_architecture(cache):
     phase = make_phase(cache, (), ("semantic",))
-    chosen = method("heteroakd_offline", teacher_epochs=1)
-    train = trainer(chosen, phase)
-    assert chosen._teacher.channels != phase.network.backbone.channels
+    learner = method("heteroakd_offline", teacher_epochs=1)
+    learner.begin_phase(phase)
+    train = trainer(learner, phase)
+    assert learner._teacher.channels != phase.network.backbone.channels
     assert phase.network.passes.backward == len(phase.data)  # the teacher's single epoch
-    assert set(train.train_epoch().losses) == {"semantic/new", "semantic/told", "semantic/hybrid"}
+    assert set(train.train_epoch().losses) == {"semantic/new", "semantic/output", "semantic/hybrid"}

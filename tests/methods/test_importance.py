@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from benchmark.method import Step
-from benchmark.model.network import upsample
+from benchmark.model.heads import upsample
 from benchmark.tasks.kinds import kind_of
-from tests.helpers.phases import IMAGES, make_phase, method, shaken
+from tests.helpers.phases import IMAGES, make_phase, method, perturbed
 
 ALONE = ((), ("depth",))
 """Old and new tasks of the phase whose importances are looked at."""
@@ -24,9 +24,9 @@ def phase(cache):
     return made
 
 
-def omega(chosen, phase):
-    chosen.end_phase(phase)
-    return chosen.omega
+def omega(learner, phase):
+    learner.end_phase(phase)
+    return learner.omega
 
 
 def slopes(phase, of, entries):
@@ -76,49 +76,49 @@ def test_importances_are_those_of_finite_differences(phase, name, of, power):
 
 @pytest.mark.parametrize("name", ["ewc", "mas", "si"])
 def test_importances_have_mean_one_and_grow_with_gamma(phase, name):
-    chosen = method(name, **({"gamma": 0.5} if name != "si" else {}))
+    learner = method(name, **({"gamma": 0.5} if name != "si" else {}))
     if name == "si":
         with torch.no_grad():
-            walk(chosen, phase)
-    once = {key: value.clone() for key, value in omega(chosen, phase).items()}
+            take_steps(learner, phase)
+    once = {key: value.clone() for key, value in omega(learner, phase).items()}
     mean = sum(float(value.sum()) for value in once.values()) / sum(
         value.numel() for value in once.values())
     assert mean == pytest.approx(1)
     if name != "si":
-        twice = omega(chosen, phase)
+        twice = omega(learner, phase)
         for key, value in once.items():
             torch.testing.assert_close(twice[key], 1.5 * value)
 
 
-def walk(chosen, phase, factor=1.0):
-    """Three steps along made-up gradients, `factor` times as large; the way is the same."""
+def take_steps(learner, phase, factor=1.0):
+    """Three steps with random gradients, `factor` times as large, and the same updates."""
     torch.manual_seed(0)
-    chosen.begin_phase(phase)
+    learner.begin_phase(phase)
     (batch,) = phase.data.plain(IMAGES)
     expected = {}
     for _ in range(3):
         before = {name: value.detach().clone() for name, value in phase.network.named_parameters()}
         for name, parameter in phase.network.backbone.named_parameters():
-            gradient, way = torch.randn_like(parameter), 0.01 * torch.randn_like(parameter)
+            gradient, update = torch.randn_like(parameter), 0.01 * torch.randn_like(parameter)
             parameter.grad = factor * gradient
-            parameter.data -= way
+            parameter.data -= update
             old = expected.get(name, 0)
-            expected[name] = old + gradient * way
+            expected[name] = old + gradient * update
         with torch.no_grad():
-            chosen.edit_update(Step(phase, batch), before)
+            learner.edit_update(Step(phase, batch), before)
     return expected
 
 
-def test_path_integrals_are_sums_of_gradient_times_way(phase):
+def test_path_integrals_are_sums_of_gradient_times_update(phase):
     start = {name: value.detach().clone() for name, value in
              phase.network.backbone.named_parameters()}
-    chosen = method("si", damping=0.1)
-    paths = walk(chosen, phase)
+    learner = method("si", damping=0.1)
+    paths = take_steps(learner, phase)
     end = dict(phase.network.backbone.named_parameters())
     raw = {name: path.clamp(min=0) / ((end[name].detach() - start[name]) ** 2 + 0.1)
            for name, path in paths.items()}
     mean = torch.cat([value.flatten() for value in raw.values()]).mean()
-    for name, value in omega(chosen, phase).items():
+    for name, value in omega(learner, phase).items():
         torch.testing.assert_close(value, raw[name] / mean)
 
 
@@ -128,10 +128,10 @@ def test_importances_do_not_change_when_the_loss_is_ten_times_as_large(cache, na
     for factor in (1, 10):
         phase = make_phase(cache, *ALONE)
         phase.network.double().eval()
-        chosen = method(name)
+        learner = method(name)
         with monkeypatch.context() as patch:
             if name == "si":
-                walk(chosen, phase, factor)
+                take_steps(learner, phase, factor)
             elif name == "mas":  # looks at outputs, no loss
                 raw = Step.output
                 patch.setattr(Step, "output",
@@ -142,44 +142,45 @@ def test_importances_do_not_change_when_the_loss_is_ten_times_as_large(cache, na
                 of = kind.loss
                 patch.setattr(kind, "loss",
                               lambda self, *given, f=factor, of=of: f * of(self, *given))
-            found.append(omega(chosen, phase))
+            found.append(omega(learner, phase))
     for key, value in found[0].items():
         torch.testing.assert_close(value, found[1][key])
 
 
 @pytest.mark.parametrize("name", ["ewc", "mas", "si", "l2sp"])
-def test_the_penalty_is_half_the_weighted_way_squared(cache, name):
-    chosen, phase = method(name, weight=3.0), make_phase(cache, *ALONE)
+def test_the_penalty_is_half_the_weighted_squared_change(cache, name):
+    learner, phase = method(name, weight=3.0), make_phase(cache, *ALONE)
     if name == "si":
-        walk(chosen, phase)
+        take_steps(learner, phase)
     phase.network.eval()
-    importance = omega(chosen, phase)
+    importance = omega(learner, phase)
     anchor = {key: value.detach().clone().double() for key, value in
               phase.network.backbone.named_parameters()}
-    later = make_phase(cache, ("depth",), ("normal",), network=shaken(phase.network))
+    later = make_phase(cache, ("depth",), ("normal",), network=perturbed(phase.network))
     (batch,) = later.data.plain(IMAGES)
-    terms = chosen.loss(Step(later, batch))
-    ways = {key: value.detach().double() - anchor[key]
-            for key, value in later.network.backbone.named_parameters()}
-    moved = sum(float((importance[key].double() * way ** 2).sum()) for key, way in ways.items())
-    assert float(terms["backbone/penalty"].detach()) == pytest.approx(3 / 2 * moved, rel=1e-4)
+    terms = learner.loss(Step(later, batch))
+    changes = {key: value.detach().double() - anchor[key]
+               for key, value in later.network.backbone.named_parameters()}
+    penalty = sum(float((importance[key].double() * change ** 2).sum())
+                  for key, change in changes.items())
+    assert float(terms["backbone/penalty"].detach()) == pytest.approx(3 / 2 * penalty, rel=1e-4)
     if name == "l2sp":
         assert all(bool((value == 1).all()) for value in importance.values())
 
 
 def test_si_leaves_its_own_penalty_out_of_the_path(cache):
-    chosen, phase = method("si", weight=5.0), make_phase(cache, *ALONE)
-    walk(chosen, phase)
+    learner, phase = method("si", weight=5.0), make_phase(cache, *ALONE)
+    take_steps(learner, phase)
     phase.network.eval()
-    chosen.end_phase(phase)
-    later = make_phase(cache, ("depth",), ("normal",), network=shaken(phase.network))
-    chosen.begin_phase(later)
+    learner.end_phase(phase)
+    later = make_phase(cache, ("depth",), ("normal",), network=perturbed(phase.network))
+    learner.begin_phase(later)
     (batch,) = later.data.plain(IMAGES)
     backbone = dict(later.network.backbone.named_parameters())
     before = {f"backbone.{key}": value.detach().clone() for key, value in backbone.items()}
     for key, value in backbone.items():  # the penalty's gradient alone: nothing of the task's
-        value.grad = 5.0 * chosen.omega[key] * (value.detach() - chosen.anchor[key])
+        value.grad = 5.0 * learner.omega[key] * (value.detach() - learner.anchor[key])
         value.data -= 0.01
     with torch.no_grad():
-        chosen.edit_update(Step(later, batch), before)
-    assert all(float(path.abs().max()) < 1e-6 for path in chosen.state_dict()["path"].values())
+        learner.edit_update(Step(later, batch), before)
+    assert all(float(path.abs().max()) < 1e-6 for path in learner.state_dict()["path"].values())

@@ -1,4 +1,4 @@
-"""Parts of the backbone of a task's own: formulas, what stays put, what is counted and carried."""
+"""Tasks with parts of the backbone to themselves: formulas, frozen weights, costs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.components.isolation import estimate, layers, norms, statistics
-from benchmark.data.loading.blocks import blocks
-from benchmark.data.loading.phase_data import PhaseData
-from benchmark.data.sources.source import DataPaths
-from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Stopped
-from benchmark.engine.execute import open_store
-from benchmark.engine.protocol import BOUNDARY_FILE
-from benchmark.method import Phase, Step
+from benchmark.components.isolation import (
+    estimate_statistics,
+    layers,
+    norm_states,
+    running_statistics,
+)
+from benchmark.engine.options import Stopped
+from benchmark.method import Step
 from benchmark.model.network import Network
-from benchmark.registry import find_method
+from tests.helpers.outcomes import assert_constant_rows, boundary_state
+from tests.helpers.phases import method, sequence_phase
 from tests.helpers.tiny import tiny_plan
 
 SMALL = ("recipe.head_channels=8",)
@@ -31,34 +31,23 @@ LAYERS = {
     "1x3": lambda: nn.Conv2d(4, 6, (1, 3)), "groups": lambda: nn.Conv2d(6, 9, 3, groups=3),
     "depthwise": lambda: nn.Conv2d(8, 8, 3, groups=8), "linear": lambda: nn.Linear(6, 10),
 }
-def make(name, **settings):
-    kind = find_method(name)
-    return kind(kind.Config(**settings))
 
 
 @pytest.fixture
 def phase_of(cache):
-    """Phase `number` of a tiny run, with a network that has moved: phase_of(2, settings)."""
+    """Phase `number` of a tiny run, whose network was changed at random unless it is given."""
 
     def build(number, settings=(), network=None):
-        plan = tiny_plan("finetune", settings=[*SMALL, *settings])
-        store = open_store(plan, DataPaths(cache))
-        names = plan.config.tasks
+        phase = sequence_phase(cache, number, network, settings=[*SMALL, *settings])
         if network is None:
-            network = Network(plan.config.recipe, seed=0)
-            move(network, 0)
-        for name in names[len(network.tasks):number]:
-            network.add_head(store.tasks[name])
-        block = blocks(names, 24, "disjoint", "lifelong")[number - 1]
-        data = PhaseData(store, block, store.tasks, plan.config.recipe, 0, torch.device("cpu"))
-        old = tuple(store.tasks[name] for name in names[:number - 1])
-        return Phase(number, (store.tasks[names[number - 1]],), old, network, data)
+            randomise(phase.network, 0)
+        return phase
 
     return build
 
 
-def move(network, seed):
-    """Weights and running statistics as training might leave them."""
+def randomise(network, seed):
+    """Weights and running statistics such as training might yield."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for value in network.backbone.parameters():
@@ -77,10 +66,10 @@ def first_step(phase):
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_lora_adds_a_product_reshaped_to_the_weight(kind):
-    method, layer = make("lora", rank=2, alpha=3.0), LAYERS[kind]().double()
+    learner, layer = method("lora", rank=2, alpha=3.0), LAYERS[kind]().double()
     parts = {name: torch.randn(value.shape, dtype=torch.float64)
-             for name, value in method.fresh(layer).items()}
-    found = method.adapt(layer, parts)
+             for name, value in learner.new_adapters(layer).items()}
+    found = learner.adapt(layer, parts)
     assert found.keys() == {"weight"}
     a, b = parts["lora_A"].numpy(), parts["lora_B"].numpy()
     product = np.array([[sum(b[i, k] * a[k, j] for k in range(len(a)))
@@ -93,14 +82,14 @@ def test_lora_adds_a_product_reshaped_to_the_weight(kind):
     ("3x3", (6, 15), (21, 6)), ("1x1", (2, 4), (6, 2)), ("groups", (6, 18), (9, 6)),
     ("depthwise", (3, 24), (3, 3)), ("linear", (2, 6), (10, 2))])
 def test_lora_has_the_shapes_of_convlora(kind, a, b):
-    fresh = make("lora", rank=2).fresh(LAYERS[kind]())
+    fresh = method("lora", rank=2).new_adapters(LAYERS[kind]())
     assert (fresh["lora_A"].shape, fresh["lora_B"].shape) == (a, b)
 
 
 def test_lora_of_resnet18_is_five_percent_at_rank_8():
-    method, backbone = make("lora", rank=8), timm.create_model("resnet18", features_only=True)
+    learner, backbone = method("lora", rank=8), timm.create_model("resnet18", features_only=True)
     added = sum(value.numel() for _, layer in layers(backbone)
-                for value in method.fresh(layer).values())
+                for value in learner.new_adapters(layer).values())
     by_hand = sum(8 * k * k * (layer.in_channels + layer.out_channels)
                   for _, layer in layers(backbone) for k in layer.kernel_size[:1])
     assert round(by_hand / 1e6, 2) == 0.56
@@ -110,14 +99,14 @@ def test_lora_of_resnet18_is_five_percent_at_rank_8():
 @pytest.mark.parametrize("normalised", [False, True])
 @pytest.mark.parametrize("kind", LAYERS)
 def test_a_modulator_is_a_1x1_convolution_after_the_layer(kind, normalised):
-    method = make("modulators", layers="all", normalised=normalised)
+    learner = method("modulators", layers="all", normalised=normalised)
     layer = LAYERS[kind]().double()
     parts = {name: torch.randn(value.shape, dtype=torch.float64)
-             for name, value in method.fresh(layer).items()}
+             for name, value in learner.new_adapters(layer).items()}
     matrix = parts["modulator"]
     if normalised:
         matrix = parts["gain"] * matrix / matrix.square().sum(2, keepdim=True).sqrt()
-    adapted = method.adapt(layer, parts)
+    adapted = learner.adapt(layer, parts)
     if isinstance(layer, nn.Linear):
         images = torch.randn(2, 6, dtype=torch.float64)
         found, expected = F.linear(images, **adapted), layer(images) @ matrix[0].T
@@ -129,34 +118,35 @@ def test_a_modulator_is_a_1x1_convolution_after_the_layer(kind, normalised):
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_modulators_leave_pointwise_convolutions_alone_unless_told():
+def test_modulators_adapt_pointwise_convolutions_only_if_set():
     pointwise, linear = LAYERS["1x1"](), LAYERS["linear"]()
-    assert not make("modulators").fresh(pointwise)
-    assert make("modulators").fresh(linear)
-    assert make("modulators", layers="all").fresh(pointwise)
+    assert not method("modulators").new_adapters(pointwise)
+    assert method("modulators").new_adapters(linear)
+    assert method("modulators", layers="all").new_adapters(pointwise)
 
 
 @pytest.mark.parametrize("name", ["lora", "modulators"])
 def test_adapters_start_without_effect_and_learn(name, phase_of):
-    """The frozen backbone, bit for bit, whatever was learnt between; all adapters get gradients."""
-    method, first = make(name), phase_of(1)
-    method.begin_phase(first)
-    assert not method.parameters()
-    method.end_phase(first)
+    """The frozen backbone, bit for bit, whatever was trained since; all adapters get gradients."""
+    learner, first = method(name), phase_of(1)
+    learner.begin_phase(first)
+    assert not learner.parameters()
+    learner.end_phase(first)
     frozen = copy.deepcopy(first.network)
     phase = phase_of(2, network=first.network)
     with torch.no_grad():
         for module in phase.network.backbone.modules():  # the norms of a task in between
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.add_(1.0), module.running_mean.sub_(2.0)
-    method.begin_phase(phase)
+    learner.begin_phase(phase)
     step, images = first_step(phase), first_step(phase).images
-    sum(method.loss(step).values()).backward()
+    sum(learner.loss(step).values()).backward()
     assert torch.equal(step.features, frozen.train().encode(images))
     learning = {name for name, value in phase.network.backbone.named_parameters()
                 if value.grad is not None}
-    assert learning == norms(frozen.backbone).keys() - statistics(frozen.backbone).keys()
-    assert all(value.grad is not None for value in method.parameters())
+    statistics = running_statistics(frozen.backbone)
+    assert learning == norm_states(frozen.backbone).keys() - statistics.keys()
+    assert all(value.grad is not None for value in learner.parameters())
 
 
 @pytest.mark.parametrize("size", [3, 4, 8])
@@ -164,10 +154,10 @@ def test_estimated_statistics_are_those_of_the_phases_images(size, phase_of):
     """8 images in batches of 3, 3 and 2; all 8 at once give what one pass in train mode sees."""
     phase = phase_of(2, [f"recipe.batch={size}"])
     before = copy.deepcopy(phase.network.eval().state_dict())
-    found = estimate(phase, {})
+    found = estimate_statistics(phase, {})
     images = torch.cat([batch.images for batch in phase.data.plain(8)])
-    answers = phase.network.backbone.body[0](images).double()
-    parts = answers.split(size)
+    outputs = phase.network.backbone.body[0](images).double()
+    parts = outputs.split(size)
     mean = sum(len(part) * part.mean((0, 2, 3)) for part in parts) / 8
     var = sum(len(part) * part.transpose(0, 1).flatten(1).var(1) for part in parts) / 8
     torch.testing.assert_close(found["body.1.running_mean"].double(), mean, rtol=1e-4, atol=1e-5)
@@ -178,7 +168,7 @@ def test_estimated_statistics_are_those_of_the_phases_images(size, phase_of):
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0
         other.encode(images)
-        for name, value in statistics(other.backbone).items():
+        for name, value in running_statistics(other.backbone).items():
             torch.testing.assert_close(found[name], value)
     after = phase.network.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
@@ -186,30 +176,32 @@ def test_estimated_statistics_are_those_of_the_phases_images(size, phase_of):
     assert all(each.momentum == 0.1 and not each.training for each in modules)
 
 
-def test_estimates_belong_to_the_weights_they_are_asked_for(phase_of):
+def test_estimates_are_those_of_the_given_weights(phase_of):
     """Twice the first filter bank: twice the mean, four times the variance, one layer on."""
     phase = phase_of(1)
     weight = phase.network.backbone.body[0].weight.detach()
-    one, two = estimate(phase, {}), estimate(phase, {"body.0.weight": 2 * weight})
+    one = estimate_statistics(phase, {})
+    two = estimate_statistics(phase, {"body.0.weight": 2 * weight})
     torch.testing.assert_close(two["body.1.running_mean"], 2 * one["body.1.running_mean"])
     torch.testing.assert_close(two["body.1.running_var"], 4 * one["body.1.running_var"])
     phase.network.freeze_statistics(affine=False)
-    assert estimate(phase, {}) == {}
+    assert estimate_statistics(phase, {}) == {}
 
 
 @pytest.mark.parametrize("keep", ["all", "statistics"])
-def test_bn_per_task_predicts_with_live_convolutions_and_old_norms(keep, phase_of):
-    method, first = make("bn_per_task", keep=keep), phase_of(1)
-    method.end_phase(first)
-    old = norms(first.network.backbone) if keep == "all" else statistics(first.network.backbone)
-    move(first.network, 1)
+def test_bn_per_task_predicts_with_live_convolutions_and_old_norm_states(keep, phase_of):
+    learner, first = method("bn_per_task", keep=keep), phase_of(1)
+    learner.end_phase(first)
+    copy_of = norm_states if keep == "all" else running_statistics
+    old = copy_of(first.network.backbone)
+    randomise(first.network, 1)
     second = phase_of(2, network=first.network)
-    method.end_phase(second)
+    learner.end_phase(second)
     expected = copy.deepcopy(second.network).eval()
     expected.backbone.load_state_dict(old, strict=False)
     images = first_step(second).images
     with torch.no_grad():
-        found = method.predict(second.network.eval(), images, [*first.tasks, *second.tasks])
+        found = learner.predict(second.network.eval(), images, [*first.tasks, *second.tasks])
         torch.testing.assert_close(found["semantic"], expected.outputs(images, ["semantic"])[
             "semantic"])
         torch.testing.assert_close(found["depth"], second.network.outputs(images, ["depth"])[
@@ -217,33 +209,22 @@ def test_bn_per_task_predicts_with_live_convolutions_and_old_norms(keep, phase_o
 
 
 def test_reestimation_is_for_old_tasks_only_and_for_their_own_scales(phase_of):
-    method, first = make("bn_per_task", reestimate=True), phase_of(1)
-    method.end_phase(first)
-    scales = {name: value for name, value in method.home.own["semantic"].items()
+    learner, first = method("bn_per_task", reestimate=True), phase_of(1)
+    learner.end_phase(first)
+    scales = {name: value for name, value in learner.current.parts["semantic"].items()
               if "running" not in name}
-    move(first.network, 1)
+    randomise(first.network, 1)
     second = phase_of(2, network=first.network)
-    expected = estimate(second, scales)
-    method.end_phase(second)
-    own = method.home.own
+    expected = estimate_statistics(second, scales)
+    learner.end_phase(second)
+    own = learner.current.parts
     assert all(torch.equal(own["semantic"][name], value)
                for name, value in (scales | expected).items())
     assert all(torch.equal(own["depth"][name], value)
-               for name, value in norms(second.network.backbone).items())
+               for name, value in norm_states(second.network.backbone).items())
 
 
 # Whole runs --------------------------------------------------------------------------------------
-
-
-def assert_constant_rows(record):
-    for place, metrics in enumerate(record.matrix.values()):
-        for values in metrics.values():
-            assert len(set(values[place:])) == 1
-
-
-def boundary(folder):
-    (file,) = folder.glob(f"**/{BOUNDARY_FILE}")
-    return checkpoint.load(file)
 
 
 @pytest.mark.parametrize(("name", "start"), [
@@ -254,23 +235,23 @@ def test_nothing_is_forgotten_and_the_backbone_stays(name, start, tiny, tmp_path
         with contextlib.suppress(Stopped):
             tiny(name, settings=SMALL, method_settings=[f"start={start}"],
                  stop_when=lambda p, e, end=end: (p, e) == (end, 0))
-        states.append(boundary(tmp_path)["network"])
+        states.append(boundary_state(tmp_path)["network"])
     record = tiny(name, settings=SMALL, method_settings=[f"start={start}"]).record
     assert_constant_rows(record)
     network = Network(tiny_plan(name, settings=SMALL).config.recipe, seed=0)
-    own = {f"backbone.{key}" for key in norms(network.backbone)}
+    own = {f"backbone.{key}" for key in norm_states(network.backbone)}
     states = [network.state_dict(), *states] if start == "first" else states
     for key, value in states[0].items():
         if key.startswith("backbone") and not key.endswith("num_batches_tracked"):
             assert (key in own) != all(torch.equal(value, later[key]) for later in states[1:]), key
 
 
-def test_each_task_counts_with_its_adapters_and_norms(tiny):
+def test_each_task_counts_with_its_adapters_and_norm_states(tiny):
     record = tiny("lora", settings=SMALL).record
     network = Network(tiny_plan("lora", settings=SMALL).config.recipe, seed=0)
-    norm = sum(value.numel() for name, value in norms(network.backbone).items()
+    norm = sum(value.numel() for name, value in norm_states(network.backbone).items()
                if "running" not in name)
     adapters = sum(value.numel() for _, layer in layers(network.backbone)
-                   for value in make("lora").fresh(layer).values())
+                   for value in method("lora").new_adapters(layer).values())
     assert record.cost.parameters_added == 2 * (adapters + norm)
     assert record.cost.carried_bytes == 4 * (adapters + 2 * 2 * norm)  # after the second phase

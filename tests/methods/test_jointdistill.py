@@ -1,4 +1,4 @@
-"""JointDistill: weights, connector, held-out images, teachers of one task, trajectories."""
+"""JointDistill: weights, connector, held-out images, single-task teachers, trajectories."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from benchmark.components import train_teacher as tutor
+from benchmark.components import train_teacher as teachers
 from benchmark.components.ema import RunningAverage
 from benchmark.components.train_teacher import HeldOutImages, train_teacher
 from benchmark.data.loading.phase_data import Batch
 from benchmark.engine import checkpoint
 from benchmark.method import Step
-from benchmark.model.network import upsample
+from benchmark.model.heads import upsample
 from benchmark.tasks.kinds import kind_of
-from methods._jointdistill import Connector, adapted
-from tests.helpers.phases import IMAGES, make_phase, method, shaken, steps, taught, trainer
-from tests.helpers.samples import random, tensor
+from methods._jointdistill import Connector, adapt_weights
+from tests.helpers.phases import (
+    IMAGES,
+    after_first_phase,
+    make_phase,
+    method,
+    perturbed,
+    steps,
+    trainer,
+)
+from tests.helpers.random_maps import random, tensor
 
 SCORES = st.lists(st.floats(0.05, 1.5), min_size=1, max_size=6)
 
@@ -34,33 +42,33 @@ def slow_rule(weights, scores, alpha, beta, step=1e-6):
         level = np.mean(scores) ** (alpha - 1)
         return values[i] - np.mean(values) * scores[i] * level
 
-    moved = []
+    updated = []
     for i, weight in enumerate(weights):
         up, down = list(weights), list(weights)
         up[i] += step
         down[i] -= step
         slope = (bracket(up, i) - bracket(down, i)) / (2 * step)
-        moved.append(weight - beta * weight * slope)
-    return np.array(moved) / np.mean(moved)
+        updated.append(weight - beta * weight * slope)
+    return np.array(updated) / np.mean(updated)
 
 
 @given(scores=SCORES, alpha=st.floats(-1, 3), beta=st.floats(0, 1), seed=st.integers(0, 99))
 def test_rule_is_the_published_one(scores, alpha, beta, seed):
     start = np.random.default_rng(seed).uniform(0.2, 2, len(scores))
     names = [str(i) for i in range(len(scores))]
-    found = adapted(dict(zip(names, start, strict=True)), dict(zip(names, scores, strict=True)),
-                    alpha, beta)
+    found = adapt_weights(dict(zip(names, start, strict=True)),
+                          dict(zip(names, scores, strict=True)), alpha, beta)
     np.testing.assert_allclose(list(found.values()), slow_rule(start, scores, alpha, beta),
                                rtol=1e-6)
     assert min(found.values()) > 0
     np.testing.assert_allclose(np.mean(list(found.values())), 1)
 
 
-def test_rule_leaves_equal_scores_alone_and_favours_who_is_near_its_teacher():
+def test_rule_keeps_weights_of_equal_scores_and_raises_that_of_the_best():
     even, one = {"a": 1.0, "b": 1.0}, {"a": 1.0}
-    assert adapted(even, {"a": 0.7, "b": 0.7}, 1, 0.3) == even
-    assert adapted(one, {"a": 0.1}, 2, 0.3) == one
-    found = adapted(even, {"a": 0.9, "b": 0.2}, 1, 0.3)
+    assert adapt_weights(even, {"a": 0.7, "b": 0.7}, 1, 0.3) == even
+    assert adapt_weights(one, {"a": 0.1}, 2, 0.3) == one
+    found = adapt_weights(even, {"a": 0.9, "b": 0.2}, 1, 0.3)
     assert found["a"] > 1 > found["b"]
 
 
@@ -82,7 +90,7 @@ def test_connector_is_two_convolutions_norm_relu_and_heads(cache):
     torch.testing.assert_close(joined, right)
     assert connector([F.interpolate(one, size=(2, 3)), other]).shape == joined.shape
     for task in tasks:
-        assert connector.read(task, joined).shape == (2, task.channels, 4, 5)
+        assert connector.output(task, joined).shape == (2, task.channels, 4, 5)
 
 
 # Held-out images -------------------------------------------------------------------------------
@@ -98,7 +106,7 @@ def test_held_out_are_the_last_images_of_a_block(share, cache):
 def test_held_out_are_the_last_of_every_block_of_a_bound_and_not_too_many(cache, monkeypatch):
     phase = make_phase(cache, (), ("semantic", "depth"))
     assert HeldOutImages(phase, 0.3).mask.nonzero().flatten().tolist() == [2, 3, 6, 7]
-    monkeypatch.setattr(tutor, "MOST_HELD_OUT", 2)
+    monkeypatch.setattr(teachers, "MOST_HELD_OUT", 2)
     assert HeldOutImages(phase, 0.3).mask.nonzero().flatten().tolist() == [3, 7]
 
 
@@ -122,15 +130,15 @@ def test_held_out_labels_are_nowhere_in_the_losses(cache):
     assert torch.equal(torch.cat([each.images for each in seen]), batch.images[held.mask])
 
 
-# Teachers of one task --------------------------------------------------------------------------
+# Single-task teachers --------------------------------------------------------------------------
 
 
-def test_a_teacher_depends_on_phase_and_seed_alone_and_learns(cache):
+def test_a_teacher_depends_on_phase_and_seed_alone_and_is_trained(cache):
     phase = make_phase(cache)
     before = {name: value.clone() for name, value in phase.network.state_dict().items()}
     found = []
     for epochs in (3, 3, 1):
-        torch.rand(3)  # whatever was drawn before
+        torch.rand(3)  # the state of the global generator does not matter
         found.append(train_teacher(phase, phase.tasks, epochs).weights)
     assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
     assert not torch.equal(found[0]["heads.normal.4.weight"], found[2]["heads.normal.4.weight"])
@@ -150,130 +158,138 @@ def slow_loss(task, raw, target):
     target = target.numpy()
     values = []
     for b, r, c in np.ndindex(raw.shape[0], *raw.shape[2:]):
-        said, right = raw[b, :, r, c], target[b, ..., r, c]
-        if task.kind == "direction" and right.any():
-            values.append(1 - said @ right / np.linalg.norm(said))
-        elif task.kind == "segmentation" and right != 255:
-            values.append(np.log(np.exp(said - said.max()).sum()) + said.max() - said[right])
+        output, label = raw[b, :, r, c], target[b, ..., r, c]
+        if task.kind == "direction" and label.any():
+            values.append(1 - output @ label / np.linalg.norm(output))
+        elif task.kind == "segmentation" and label != 255:
+            top = output.max()
+            values.append(np.log(np.exp(output - top).sum()) + top - output[label])
     return np.mean(values)
 
 
-def test_aims_are_the_teachers_losses_on_held_out_labels(cache):
-    chosen, phase = taught("jointdistill", cache, teacher_epochs=1, held_out=0.3)
-    chosen.begin_phase(phase)
-    (held,) = [step.batch for step in chosen._probes]
+def test_terms_are_scaled_by_the_teachers_losses_on_held_out_labels(cache):
+    learner, phase = after_first_phase("jointdistill", cache, teacher_epochs=1, held_out=0.3)
+    learner.begin_phase(phase)
+    (held,) = [step.batch for step in learner._scoring_steps]
     network = make_phase(cache, (), ("normal",)).network
-    network.load_state_dict(chosen._teachers["normal"].state_dict()["weights"])
+    network.load_state_dict(learner._new_teachers["normal"].state_dict()["weights"])
     with torch.no_grad():
         raw = network.eval().outputs(held.images, ["normal"])["normal"]
     expected = slow_loss(phase.tasks[0], raw, held.targets["normal"])
-    np.testing.assert_allclose(chosen._aims["normal"], expected, rtol=1e-4)
-    assert chosen._aims == {**chosen.reached, "normal": chosen._aims["normal"]}
-    assert chosen.reached.keys() == {"semantic", "depth"}
+    np.testing.assert_allclose(learner._teacher_losses["normal"], expected, rtol=1e-4)
+    assert learner._teacher_losses == {**learner.old_losses,
+                                       "normal": learner._teacher_losses["normal"]}
+    assert learner.old_losses.keys() == {"semantic", "depth"}
 
 
-def test_old_tasks_lose_what_their_outputs_have_gone(cache):
-    chosen, phase = taught("jointdistill", cache, teacher_epochs=1)
-    chosen.begin_phase(phase)
-    student, network = chosen._student(phase, phase.old_tasks), phase.network.eval()
-    losses = chosen._losses(phase.old_tasks, student)
-    for step in chosen._probes:
-        told = chosen.past.outputs(step, phase.old_tasks)
-        own = network.outputs(step.images, ["depth"])
-    gone = (own["depth"] - told["depth"]).abs().double().mean().item()
-    np.testing.assert_allclose(losses["depth"], chosen.reached["depth"] + gone, rtol=1e-5)
-    weights = chosen.past.state_dict()["weights"]
+def test_losses_of_old_tasks_grow_with_the_change_of_their_outputs(cache):
+    learner, phase = after_first_phase("jointdistill", cache, teacher_epochs=1)
+    learner.begin_phase(phase)
+    student, network = learner._student(phase, phase.old_tasks), phase.network.eval()
+    losses = learner._held_out_losses(phase.old_tasks, student)
+    for step in learner._scoring_steps:
+        before = learner.old_teacher.outputs(step, phase.old_tasks)
+        now = network.outputs(step.images, ["depth"])
+    change = (now["depth"] - before["depth"]).abs().double().mean().item()
+    np.testing.assert_allclose(losses["depth"], learner.old_losses["depth"] + change, rtol=1e-5)
+    weights = learner.old_teacher.state_dict()["weights"]
     network.load_state_dict(weights, strict=False)
-    for name, loss in chosen._losses(phase.old_tasks, student).items():
-        np.testing.assert_allclose(loss, chosen.reached[name], rtol=1e-4)
+    for name, loss in learner._held_out_losses(phase.old_tasks, student).items():
+        np.testing.assert_allclose(loss, learner.old_losses[name], rtol=1e-4)
 
 
 @pytest.mark.parametrize("targets", ["teachers", "connector"])
-def test_terms_are_weighted_distances_in_units_of_the_aims(targets, cache):
-    chosen, phase = taught("jointdistill", cache, weight=2, feature_weight=3, teacher_epochs=1,
-                           targets=targets, temperature=4, settings=["recipe.head_dropout=0"])
-    chosen.begin_phase(phase)
+def test_terms_are_weighted_distances_in_units_of_the_teachers_losses(targets, cache):
+    learner, phase = after_first_phase(
+        "jointdistill", cache, weight=2, feature_weight=3, teacher_epochs=1, targets=targets,
+        temperature=4, settings=["recipe.head_dropout=0"])
+    learner.begin_phase(phase)
     step = steps(phase)[0]
-    terms = chosen.loss(step)
+    terms = learner.loss(step)
     old, new = phase.old_tasks, phase.tasks
-    told = chosen.past.coarse(step, old) | chosen._teachers["normal"].coarse(step, new)
-    joined = chosen._connector([chosen.past.features(step),
-                                chosen._teachers["normal"].features(step)])
-    assert chosen.weights != dict.fromkeys(chosen.weights, 1.0)
+    outputs = (learner.old_teacher.coarse_outputs(step, old)
+               | learner._new_teachers["normal"].coarse_outputs(step, new))
+    joined = learner._connector([learner.old_teacher.features(step),
+                                 learner._new_teachers["normal"].features(step)])
+    assert learner.weights != dict.fromkeys(learner.weights, 1.0)
     for task in (*old, *new):
         name, kind = task.name, kind_of(task)
-        unit = 2 * chosen.weights[name] / chosen._aims[name]
-        read = chosen._connector.read(task, joined)
-        matched = upsample(told[name] if targets == "teachers" else read, step.images.shape[-2:])
-        near = kind.distance(step.output(task), matched, temperature=4).mean()
-        learnt = kind.distance(read, told[name], temperature=4).mean()
-        torch.testing.assert_close(terms[f"{name}/told"], unit * near)
-        torch.testing.assert_close(terms[f"{name}/connector"], unit * learnt)
-    gap = (chosen._connector.adapter(step.features) - joined).square().mean()
+        unit = 2 * learner.weights[name] / learner._teacher_losses[name]
+        read = learner._connector.output(task, joined)
+        matched = upsample(outputs[name] if targets == "teachers" else read, step.images.shape[-2:])
+        student = kind.distance(step.output(task), matched, temperature=4).mean()
+        connected = kind.distance(read, outputs[name], temperature=4).mean()
+        torch.testing.assert_close(terms[f"{name}/output"], unit * student)
+        torch.testing.assert_close(terms[f"{name}/connector"], unit * connected)
+    gap = (learner._connector.adapter(step.features) - joined).square().mean()
     torch.testing.assert_close(terms["backbone/connector"], 2 * 3 * gap)
     assert len(terms) == 2 * 3 + 2
     student = [p for name, p in phase.network.named_parameters() if name.startswith("backbone")]
-    join = list(chosen._connector.join.parameters())
+    join = list(learner._connector.join.parameters())
     read = torch.autograd.grad(terms["depth/connector"], student + join, allow_unused=True)
     assert all((each is None) == (i < len(student)) for i, each in enumerate(read))
     match = torch.autograd.grad(terms["backbone/connector"], student + join, allow_unused=True)
     assert all((each is None) == (i >= len(student)) for i, each in enumerate(match))
 
 
-def test_trajectory_advances_only_when_the_score_improves(cache, monkeypatch):
-    chosen, phase = taught("jointdistill", cache, teacher_epochs=1, trajectory_decay=0.25)
-    chosen.begin_phase(phase)
-    monkeypatch.setattr(type(chosen), "_losses", lambda self, tasks, answer: {
+def test_trajectory_is_updated_only_when_the_score_improves(cache, monkeypatch):
+    learner, phase = after_first_phase("jointdistill", cache, teacher_epochs=1,
+                                       trajectory_decay=0.25)
+    learner.begin_phase(phase)
+    monkeypatch.setattr(type(learner), "_held_out_losses", lambda self, tasks, outputs: {
         "semantic": 1.0, "depth": 1.0, "normal": next(losses)})
     losses, expected = iter([5.0, 6.0, 4.0, 4.5, 3.0, 3.0]), RunningAverage()
     for epoch, better in enumerate([False, False, True, False, True, False]):
-        shaken(phase.network, seed=epoch)
+        perturbed(phase.network, seed=epoch)
         if better:
-            expected.follow(phase.network, 0.75, ["normal"])
-        chosen._advance(phase)
-        found = chosen.trajectories["normal"].past.weights
-        assert found.keys() == expected.past.weights.keys()
+            expected.update(phase.network, 0.75, ["normal"])
+        learner._update_weights_and_trajectories(phase)
+        found = learner.trajectories["normal"].snapshot.weights
+        assert found.keys() == expected.snapshot.weights.keys()
         assert all(torch.equal(value, found[name])
-                   for name, value in expected.past.weights.items())
+                   for name, value in expected.snapshot.weights.items())
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_scoring_takes_no_gradient_from_the_step_that_follows(precision, cache):
-    chosen = method("jointdistill", teacher_epochs=1)
+    learner = method("jointdistill", teacher_epochs=1)
     phase = make_phase(cache, settings=[f"recipe.precision={precision}"])
-    chosen.past.capture(phase.network)
-    chosen.reached = {"semantic": 1.0, "depth": 1.0}
-    train = trainer(chosen, phase, precision)
+    learner.old_teacher.capture(phase.network)
+    learner.old_losses = {"semantic": 1.0, "depth": 1.0}
+    learner.begin_phase(phase)
+    train = trainer(learner, phase, precision)
     train._step(steps(phase)[0])  # the first of an epoch
     assert all(p.grad is not None for p in phase.network.parameters())
-    assert all(p.grad is not None for p in chosen.parameters())
+    assert all(p.grad is not None for p in learner.parameters())
 
 
 def test_carries_one_network_and_a_number_per_task(cache):
-    chosen, phase = taught("jointdistill", cache, teacher_epochs=1)
-    train = trainer(chosen, phase)
+    learner, phase = after_first_phase("jointdistill", cache, teacher_epochs=1)
+    learner.begin_phase(phase)
+    train = trainer(learner, phase)
     while not train.finished:
         train.train_epoch()
-    assert set(chosen.trajectories) == {"normal"}
+    assert set(learner.trajectories) == {"normal"}
     phase.network.eval()
-    chosen.end_phase(phase)
-    state = chosen.state_dict()
+    learner.end_phase(phase)
+    state = learner.state_dict()
     assert checkpoint.tensor_bytes(state) == checkpoint.tensor_bytes(phase.network.state_dict())
     assert state["reached"].keys() == {"semantic", "depth", "normal"}
-    assert not list(chosen.parameters())
+    assert not list(learner.parameters())
 
 
 def test_offline_has_a_teacher_and_a_trajectory_per_task(cache):
     phase = make_phase(cache, (), ("semantic", "depth"), settings=["recipe.epochs=3"])
-    chosen = method("jointdistill_offline")
-    train = trainer(chosen, phase)
+    learner = method("jointdistill_offline")
+    learner.begin_phase(phase)
+    train = trainer(learner, phase)
     assert phase.network.passes.backward == 2 * 3 * IMAGES
-    assert chosen._connector.join[0].in_channels == 2 * phase.network.backbone.channels
+    assert learner._connector.join[0].in_channels == 2 * phase.network.backbone.channels
     while not train.finished:
         report = train.train_epoch()
-    assert {"semantic/told", "depth/told", "semantic/connector", "depth/connector",
+    assert {"semantic/output", "depth/output", "semantic/connector", "depth/connector",
             "backbone/connector", "semantic/new", "depth/new"} <= set(report.losses)
-    assert chosen.trajectories.keys() == {"semantic", "depth"}
+    assert learner.trajectories.keys() == {"semantic", "depth"}
 
 
 @pytest.mark.parametrize("settings", [["weight=0"], ["labels=own", "weight=0"]])

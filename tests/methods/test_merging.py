@@ -13,19 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
+from torch.nn.utils import parameters_to_vector
 
-from benchmark.components.isolation import estimate, statistics
-from benchmark.data.loading.blocks import blocks
-from benchmark.data.loading.phase_data import PhaseData
-from benchmark.data.sources.source import DataPaths
+from benchmark.components.isolation import estimate_statistics, running_statistics
 from benchmark.engine import checkpoint
-from benchmark.engine.callbacks import Stopped
-from benchmark.engine.execute import open_store
-from benchmark.engine.protocol import BOUNDARY_FILE
-from benchmark.method import Phase
+from benchmark.engine.options import Stopped
 from benchmark.model.network import Network
-from benchmark.registry import find_method
-from methods._emr import flat, merge, pack, shares, unflat, unpack
+from methods.emr import merge, pack_bits, split_vector, tensor_shares, unpack_bits
+from tests.helpers.outcomes import boundary_state
+from tests.helpers.phases import method, sequence_phase
 from tests.helpers.tiny import tiny_plan
 
 SMALL = ("recipe.head_channels=8",)
@@ -34,6 +30,11 @@ SIZES = (1, 2, 3)
 VECTORS = hnp.arrays(float, st.tuples(st.integers(1, 5), st.just(sum(SIZES))),
                      elements=st.integers(-40, 40).map(lambda number: number / 8))
 SHARE = torch.cat([torch.full((size,), 1 / size, dtype=torch.float64) for size in SIZES])
+
+
+def flat(module):
+    """All parameters of a module as one vector, detached."""
+    return parameters_to_vector(module.parameters()).detach()
 
 
 def merged(vectors):
@@ -91,10 +92,10 @@ def test_order_does_not_matter_and_a_common_factor_goes_through(vectors, factor,
 def test_a_task_keeps_the_size_of_its_vector_and_its_signs(vectors):
     found = merged(vectors)
     for vector, mask, scale in zip(vectors, found.masks, found.scales, strict=True):
-        left = (scale * mask * found.unified).numpy()
-        assert (left * vector >= 0).all()
+        merged_vector = (scale * mask * found.unified).numpy()
+        assert (merged_vector * vector >= 0).all()
         if mask.any():
-            assert math.isclose(size(left), size(vector), rel_tol=1e-9)
+            assert math.isclose(size(merged_vector), size(vector), rel_tol=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
@@ -109,9 +110,9 @@ def test_one_vector_alone_and_vectors_alike_are_kept(vectors):
 @settings(max_examples=40, deadline=None)
 @given(bits=hnp.arrays(bool, st.integers(1, 70)))
 def test_bits_are_packed_eight_to_a_byte(bits):
-    packed = pack(torch.as_tensor(bits))
+    packed = pack_bits(torch.as_tensor(bits))
     np.testing.assert_array_equal(packed.numpy(), np.packbits(bits, bitorder="little"))
-    assert unpack(packed, len(bits)).tolist() == bits.tolist()
+    assert unpack_bits(packed, len(bits)).tolist() == bits.tolist()
 
 
 def test_vectors_are_parameters_one_after_another():
@@ -119,10 +120,10 @@ def test_vectors_are_parameters_one_after_another():
     whole = flat(module)
     named = dict(module.named_parameters())
     assert len(whole) == sum(value.numel() for value in named.values())
-    back = unflat(whole, module)
+    back = split_vector(whole, module)
     assert back.keys() == named.keys()
     assert all(torch.equal(value, named[name]) for name, value in back.items())
-    assert math.isclose(float(shares(module).sum()), len(named), rel_tol=1e-6)
+    assert math.isclose(float(tensor_shares(module).sum()), len(named), rel_tol=1e-6)
 
 
 def boundaries(tiny, folder, method, method_settings=()):
@@ -132,8 +133,7 @@ def boundaries(tiny, folder, method, method_settings=()):
         with contextlib.suppress(Stopped):
             tiny(method, settings=SMALL, method_settings=method_settings, runs=folder,
                  stop_when=lambda p, e, end=end: (p, e) == (end, 0))
-        (file,) = folder.glob(f"*/{BOUNDARY_FILE}")
-        states.append(checkpoint.load(file))
+        states.append(boundary_state(folder))
     return states
 
 
@@ -142,7 +142,7 @@ def test_emr_carries_one_vector_and_bits(tiny, tmp_path):
     states = boundaries(tiny, tmp_path / "runs", "emr")
     network = Network(tiny_plan("emr", settings=SMALL).config.recipe, seed=0)
     entries = len(flat(network.backbone))
-    running = sum(value.numel() for value in statistics(network.backbone).values())
+    running = sum(value.numel() for value in running_statistics(network.backbone).values())
     for tasks, state in enumerate(states, start=1):
         assert all(torch.equal(value, state["network"][f"backbone.{name}"])
                    for name, value in network.backbone.state_dict().items())
@@ -152,24 +152,25 @@ def test_emr_carries_one_vector_and_bits(tiny, tmp_path):
     assert record.cost.parameters_added == entries + 3 * (-(-entries // 32) + 1)
 
 
-def test_emr_merges_anew_what_is_left_of_old_vectors(tiny, tmp_path):
+def test_emr_merges_old_vectors_as_they_were_kept(tiny, tmp_path):
     """After two phases: the first task's vector is whole, and merged with the second's own."""
     (one, two, _), trained = boundaries(tiny, tmp_path / "runs", "emr"), {}
     network = Network(tiny_plan("emr", settings=SMALL).config.recipe, seed=0)
     first = flat(network.backbone)
     separate = boundaries(tiny, tmp_path / "separate", "separate")
-    for task, own in separate[1]["method"]["home"]["own"].items():
-        network.backbone.load_state_dict(own)
+    for task, part in separate[1]["method"]["home"]["own"].items():
+        network.backbone.load_state_dict(part)
         trained[task] = flat(network.backbone) - first
-    home = one["method"]["home"]
-    left = home["own"]["semantic"]["scale"] * home["common"]["unified"]
-    torch.testing.assert_close(left, trained["semantic"], rtol=1e-4, atol=1e-7)
-    expected = merge(torch.stack([left, trained["depth"]]), shares(network.backbone))
-    home = two["method"]["home"]
-    torch.testing.assert_close(home["common"]["unified"], expected.unified)
-    for own, mask, scale in zip(home["own"].values(), expected.masks, expected.scales, strict=True):
-        assert torch.equal(unpack(own["mask"], len(first)), mask)
-        torch.testing.assert_close(own["scale"], scale)
+    shared = one["method"]["home"]
+    kept = shared["own"]["semantic"]["scale"] * shared["common"]["unified"]
+    torch.testing.assert_close(kept, trained["semantic"], rtol=1e-4, atol=1e-7)
+    expected = merge(torch.stack([kept, trained["depth"]]), tensor_shares(network.backbone))
+    shared = two["method"]["home"]
+    torch.testing.assert_close(shared["common"]["unified"], expected.unified)
+    for part, mask, scale in zip(shared["own"].values(), expected.masks, expected.scales,
+                                 strict=True):
+        assert torch.equal(unpack_bits(part["mask"], len(first)), mask)
+        torch.testing.assert_close(part["scale"], scale)
 
 
 def test_emr_alone_is_a_separate_model(tiny):
@@ -185,37 +186,34 @@ def test_emr_alone_is_a_separate_model(tiny):
 
 @pytest.fixture
 def phases(cache):
-    """Three phases on one network whose backbone is moved at random in each: (phase, theta)."""
+    """Three phases on one network whose backbone is changed at random in each: (phase, its
+    backbone at the beginning, and at the end)."""
 
-    def walk(method):
-        plan = tiny_plan("averaging", settings=SMALL)
-        store, recipe = open_store(plan, DataPaths(cache)), plan.config.recipe
-        network = Network(recipe, seed=0)
-        for number, block in enumerate(blocks(plan.config.tasks, 24, "disjoint", "lifelong"), 1):
-            (name,) = block.tasks
-            network.add_head(store.tasks[name])
-            data = PhaseData(store, block, store.tasks, recipe, 0, torch.device("cpu"))
-            phase = Phase(number, (store.tasks[name],), (), network, data)
-            method.begin_phase(phase)
+    def run(learner):
+        network = None
+        for number in (1, 2, 3):
+            phase = sequence_phase(cache, number, network, settings=SMALL)
+            network = phase.network
+            learner.begin_phase(phase)
             start = flat(network.backbone).double()
             with torch.no_grad():
                 for parameter in network.backbone.parameters():
                     parameter += 0.1 * torch.randn_like(parameter)
             theta, heads = flat(network.backbone).double(), copy.deepcopy(network.heads)
-            method.end_phase(phase)
+            learner.end_phase(phase)
             assert all(torch.equal(value, network.heads.state_dict()[name])
                        for name, value in heads.state_dict().items())
             yield phase, start, theta
 
-    return walk
+    return run
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.3])
 @pytest.mark.parametrize("start", ["average", "first"])
 def test_the_network_goes_to_the_running_mean(start, strength, phases):
-    kind = find_method("averaging")
+    learner = method("averaging", start=start, strength=strength)
     before, thetas, first = None, [], None
-    for phase, began, theta in phases(kind(kind.Config(start=start, strength=strength))):
+    for phase, began, theta in phases(learner):
         first = began if first is None else first
         thetas.append(theta)
         found = flat(phase.network.backbone).double()
@@ -226,8 +224,8 @@ def test_the_network_goes_to_the_running_mean(start, strength, phases):
             mean = before + (theta - before) / phase.number
             torch.testing.assert_close(found, theta + strength * (mean - theta),
                                        rtol=1e-5, atol=1e-6)
-            expected = estimate(phase, {})
-            for name, value in statistics(phase.network.backbone).items():
+            expected = estimate_statistics(phase, {})
+            for name, value in running_statistics(phase.network.backbone).items():
                 torch.testing.assert_close(value, expected[name])
         before = found
     if strength == 1:

@@ -1,4 +1,4 @@
-"""GPM and SGP: the inputs of layers, their bases against the papers' SVD, and what they hold."""
+"""GPM and SGP: inputs of layers, bases against the papers' SVD, and updates in training."""
 
 from __future__ import annotations
 
@@ -12,27 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from benchmark.components.projection import grams, grown, inside, layer_inputs
-from benchmark.data.loading.blocks import blocks
-from benchmark.data.loading.phase_data import PhaseData
-from benchmark.data.sources.source import DataPaths
+from benchmark.components.projection import (
+    extend_bases,
+    gram_matrices,
+    layer_inputs,
+    project,
+)
 from benchmark.engine import checkpoint
-from benchmark.engine.environment import make_fabric
-from benchmark.engine.execute import open_store
-from benchmark.engine.plan import make_plan
-from benchmark.engine.trainer import PhaseTrainer
-from benchmark.method import Phase
-from benchmark.model.network import Network
-from benchmark.registry import find_method
-from tests.helpers.tiny import TINY
+from tests.helpers.phases import method, sequence_phase, trainer
 
 ALL = 10**9
 METHODS = ("gpm", "sgp")
-
-
-def method(name, **options):
-    kind = find_method(name)
-    return kind(kind.Config(**options))
 
 
 def random(seed, *shape):
@@ -115,7 +105,8 @@ def end_phase(monkeypatch):
 
     def end(learner, number, rows):
         gram = torch.stack([torch.as_tensor(x @ x.T) for x in rows])
-        monkeypatch.setattr("benchmark.components.projection.grams", lambda *_: {"weight": gram})
+        monkeypatch.setattr("benchmark.components.projection.gram_matrices",
+                            lambda *_: {"weight": gram})
         learner.end_phase(SimpleNamespace(number=number))
         return learner.bases["weight"], learner.factors["weight"]
 
@@ -156,8 +147,8 @@ def test_bases_are_orthonormal_and_as_few_as_cover_the_share(seed, share, rank, 
     gram = random(seed, 2, 8, 5)
     gram = scale * gram @ gram.mT
     old = torch.linalg.qr(random(seed + 1, 2, 8, 8)).Q[..., :rank]
-    bases, energy = grown(gram, old.float().double(), share)
-    alone, _ = grown(gram[:1] / scale, old[:1].float().double(), share)
+    bases, energy = extend_bases(gram, old.float().double(), share)
+    alone, _ = extend_bases(gram[:1] / scale, old[:1].float().double(), share)
     torch.testing.assert_close(alone @ alone.mT, (bases @ bases.mT)[:1])
     total = gram.diagonal(dim1=-2, dim2=-1).sum(-1)
     for group in range(2):
@@ -177,64 +168,51 @@ def test_no_input_no_basis(end_phase):
         assert end_phase(method(name), 1, [np.zeros((4, 4))])[0].shape == (1, 4, 0)
 
 
-def test_what_is_inside_stands_as_a_product_of_matrices():
+def test_a_projection_is_a_product_of_matrices():
     update, bases, factors = random(5, 6, 2, 3, 3), random(6, 2, 18, 4), random(7, 2, 4).abs()
     for group, part in enumerate(update.chunk(2)):
         matrix = bases[group] @ torch.diag(factors[group]) @ bases[group].mT
-        torch.testing.assert_close(inside(update, bases, factors).chunk(2)[group],
+        torch.testing.assert_close(project(update, bases, factors).chunk(2)[group],
                                    (part.flatten(1) @ matrix).view_as(part))
 
 
-# What they hold, in training -------------------------------------------------------------------
+# Updates in training ---------------------------------------------------------------------------
 
 
 @pytest.fixture
 def second_phase(cache):
-    """The phase of a second task on a network with two heads: (phase, trainer of a method)."""
-
-    def make(backbone="narrow", options=()):
-        plan = make_plan("finetune", "rooms_s1", 0, [*TINY, f"recipe.backbone={backbone}",
-                                                     "recipe.weight_decay=0.1", *options], ())
-        store, recipe = open_store(plan, DataPaths(cache)), plan.config.recipe
-        network = Network(recipe, seed=0)
-        for task in plan.config.tasks[:2]:
-            network.add_head(store.tasks[task])
-        old, new = network.tasks.values()
-        block = blocks(plan.config.tasks, 24, "disjoint", "lifelong")[1]
-        data = PhaseData(store, block, network.tasks, recipe, 0, torch.device("cpu"))
-        phase, fabric = Phase(2, (new,), (old,), network, data), make_fabric("cpu", "fp32")
-        return phase, lambda learner: PhaseTrainer(phase, learner, recipe, 0, fabric)
-
-    return make
+    """The phase of a second task, on a network with two heads."""
+    return lambda *settings, backbone="narrow": sequence_phase(
+        cache, 2, settings=[f"recipe.backbone={backbone}", "recipe.weight_decay=0.1", *settings])
 
 
-def changed(phase, trainer):
-    """What an epoch changes of the network."""
+def changed(phase, learner):
+    """Names of the network's tensors that an epoch changes."""
     before = {name: value.clone() for name, value in phase.network.state_dict().items()}
-    trainer.train_epoch()
+    trainer(learner, phase).train_epoch()
     return {name for name, value in phase.network.state_dict().items()
             if not torch.equal(value, before[name])}
 
 
 @pytest.mark.parametrize("backbone", ["narrow", "pvt_v2_b0"])
 def test_the_identity_as_projection_leaves_the_backbone_as_it_was(backbone, second_phase):
-    phase, trainer = second_phase(backbone, ["recipe.optimizer=adamw"])
+    phase = second_phase("recipe.optimizer=adamw", backbone=backbone)
     learner = method("gpm")
     shapes = {name: (1, gram.shape[-1]) if len(gram) == 1 else gram.shape[:2]
-              for name, gram in grams(phase, 2, 8).items()}
+              for name, gram in gram_matrices(phase, 2, 8).items()}
     learner.load_state_dict({
         "bases": {name: torch.eye(d).repeat(groups, 1, 1) for name, (groups, d) in shapes.items()},
         "factors": {name: torch.ones(shape) for name, shape in shapes.items()}})
     learner.begin_phase(phase)
-    moved = changed(phase, trainer(learner))
-    assert moved and all(name.startswith("heads.depth") for name in moved)
+    names = changed(phase, learner)
+    assert names and all(name.startswith("heads.depth") for name in names)
 
 
 @pytest.mark.parametrize("backbone", ["narrow", "pvt_v2_b0"])
-def test_every_layer_is_looked_at(backbone, second_phase):
+def test_every_layer_has_a_gram_matrix(backbone, second_phase):
     """All matrices of the backbone have a Gram matrix, of their own input size and groups."""
-    phase, _ = second_phase(backbone)
-    found = grams(phase, images=3, positions=16)
+    phase = second_phase(backbone=backbone)
+    found = gram_matrices(phase, images=3, positions=16)
     wanted = {name: value for name, value in phase.network.backbone.named_parameters()
               if value.dim() > 1}
     assert found.keys() == wanted.keys()
@@ -245,9 +223,9 @@ def test_every_layer_is_looked_at(backbone, second_phase):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_seen_inputs_keep_their_outputs(name, second_phase):
-    """With all inputs protected, old outputs on these images rest while the backbone learns."""
-    phase, trainer = second_phase(options=["recipe.schedule=constant"])
+def test_protected_inputs_keep_their_outputs(name, second_phase):
+    """With all inputs protected, old outputs on these images stay while the backbone is trained."""
+    phase = second_phase("recipe.schedule=constant")
     task, images = phase.old_tasks[0].name, next(phase.data.plain(8)).images
     phase.network.eval()
     options = {"scale": 1e9} if name == "sgp" else {}  # then it is gpm
@@ -258,7 +236,7 @@ def test_seen_inputs_keep_their_outputs(name, second_phase):
         old = phase.network.outputs(images, [task])[task]
     changes = []
     for each in (learner, method("finetune")):
-        assert "backbone.body.5.conv2.weight" in changed(phase, trainer(each))
+        assert "backbone.body.5.conv2.weight" in changed(phase, each)
         phase.network.eval()
         with torch.no_grad():
             changes.append(float((phase.network.outputs(images, [task])[task] - old).abs().max()))
@@ -267,29 +245,29 @@ def test_seen_inputs_keep_their_outputs(name, second_phase):
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_no_movement_inside_the_protected_space(optimizer, second_phase):
-    phase, trainer = second_phase(options=[f"recipe.optimizer={optimizer}", "recipe.epochs=6",
-                                           f"recipe.lr={0.1 if optimizer == 'sgd' else 0.003}"])
+    phase = second_phase(f"recipe.optimizer={optimizer}", "recipe.epochs=6",
+                         f"recipe.lr={0.1 if optimizer == 'sgd' else 0.003}")
     phase.network.eval()
     learner = method("gpm", threshold=0.9)
     learner.end_phase(phase)
     learner.begin_phase(phase)
     before = {name: value.clone() for name, value in phase.network.backbone.state_dict().items()}
-    training = trainer(learner)
+    training = trainer(learner, phase)
     while not training.finished:
         training.train_epoch()
     within = whole = 0.0
     for name, value in phase.network.backbone.state_dict().items():
-        way = (value - before[name]).double()
+        change = (value - before[name]).double()
         if name in learner.bases:
             bases = learner.bases[name].double()
-            within += float(inside(way, bases, torch.ones(bases.shape[::2])).square().sum())
-            whole += float(way.square().sum())
-        assert way.any() == (name in learner.bases)
+            within += float(project(change, bases, torch.ones(bases.shape[::2])).square().sum())
+            whole += float(change.square().sum())
+        assert change.any() == (name in learner.bases)
     assert math.sqrt(within / whole) < 1e-5
 
 
-def test_nothing_is_held_on_a_new_backbone(second_phase):
-    phase, trainer = second_phase()
+def test_nothing_is_protected_on_a_new_backbone(second_phase):
+    phase = second_phase()
     learner = method("gpm")
     learner.end_phase(phase)
     assert checkpoint.tensor_bytes(learner.state_dict()) > 0
@@ -297,4 +275,4 @@ def test_nothing_is_held_on_a_new_backbone(second_phase):
     assert checkpoint.tensor_bytes(learner.state_dict()) == 0
     learner.begin_phase(phase)
     free = {"backbone.body.0.weight", "backbone.body.1.weight", "backbone.body.1.running_mean"}
-    assert free <= changed(phase, trainer(learner))
+    assert free <= changed(phase, learner)

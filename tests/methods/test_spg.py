@@ -11,43 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from benchmark.data.loading.blocks import blocks
-from benchmark.data.loading.phase_data import PhaseData
-from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.environment import make_fabric
-from benchmark.engine.execute import open_store
-from benchmark.engine.plan import make_plan
-from benchmark.engine.trainer import PhaseTrainer
-from benchmark.method import Phase, Step
+from benchmark.method import Step
 from benchmark.model.network import Network
-from benchmark.registry import find_method
-from methods.spg import importance
-from tests.helpers.tiny import TINY
+from methods.spg import soft_mask
+from tests.helpers.phases import method, sequence_phase, trainer
+from tests.helpers.tiny import tiny_plan
 
 
 def spg(**options):
-    kind = find_method("spg")
-    return kind(kind.Config(**options))
+    return method("spg", **options)
 
 
 @pytest.fixture
-def stage(cache):
-    """A phase of `rooms5` by its number, and a trainer of methods in it."""
-
-    def make(number, options=("recipe.schedule=constant", "dataset.train=20")):
-        plan = make_plan("finetune", "rooms5_s1", 0, [*TINY, *options], ())
-        store, recipe = open_store(plan, DataPaths(cache)), plan.config.recipe
-        network = Network(recipe, seed=0)
-        for name in plan.config.tasks[:number]:
-            network.add_head(store.tasks[name])
-        *old, new = network.tasks.values()
-        block = blocks(plan.config.tasks, 20, "disjoint", "lifelong")[number - 1]
-        data = PhaseData(store, block, network.tasks, recipe, 0, torch.device("cpu"))
-        phase, fabric = Phase(number, (new,), tuple(old), network, data), make_fabric("cpu", "fp32")
-        return phase, lambda learner: PhaseTrainer(phase, learner, recipe, 0, fabric)
-
-    return make
+def phase_of(cache):
+    """A phase of `rooms5` by its number."""
+    return lambda number, *settings: sequence_phase(
+        cache, number, sequence="rooms5_s1",
+        settings=["dataset.train=20", "recipe.schedule=constant", *settings])
 
 
 def state(phase, mask, heads=()):
@@ -94,9 +75,9 @@ def slow(phase, known):
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_importances_are_those_of_the_slow_reference(number, stage):
+def test_importances_are_those_of_the_slow_reference(number, phase_of):
     """Each of the first three tasks as the new one: segmentation, regression, direction."""
-    phase, _ = stage(number)
+    phase = phase_of(number)
     phase.network.double().eval()
     learner = spg()
     learner.load_state_dict({"mask": {}, "heads": [task.name for task in phase.old_tasks]})
@@ -107,13 +88,13 @@ def test_importances_are_those_of_the_slow_reference(number, stage):
     assert learner.state_dict()["heads"] == list(phase.network.tasks)
 
 
-def test_the_reference_covers_three_kinds(stage):
-    kinds = [task.kind for task in stage(3)[0].network.tasks.values()]
+def test_the_reference_covers_three_kinds(phase_of):
+    kinds = [task.kind for task in phase_of(3).network.tasks.values()]
     assert set(kinds) == {"segmentation", "regression", "direction"}
 
 
-def test_importances_only_grow(stage):
-    phase, _ = stage(1)
+def test_importances_only_grow(phase_of):
+    phase = phase_of(1)
     phase.network.eval()
     learner, fresh = spg(), spg()
     fresh.end_phase(phase)
@@ -124,8 +105,8 @@ def test_importances_only_grow(stage):
         assert torch.equal(mask, torch.maximum(old["mask"][name], fresh.state_dict()["mask"][name]))
 
 
-def test_the_unit_of_a_loss_does_not_matter(stage, monkeypatch):
-    phase, _ = stage(2)
+def test_the_unit_of_a_loss_does_not_matter(phase_of, monkeypatch):
+    phase = phase_of(2)
     phase.network.double().eval()
     masks = []
     for factor in (1, 10):
@@ -139,18 +120,18 @@ def test_the_unit_of_a_loss_does_not_matter(stage, monkeypatch):
         torch.testing.assert_close(mask, masks[1][name])
 
 
-def test_heads_that_learnt_on_another_backbone_do_not_count(stage):
-    phase, _ = stage(2)
+def test_heads_that_were_trained_on_another_backbone_do_not_count(phase_of):
+    phase = phase_of(2)
     phase.network.eval()
-    fresh, left = spg(), spg()
+    fresh, learner = spg(), spg()
     fresh.end_phase(phase)
-    left.load_state_dict(state(phase, torch.ones_like, ["semantic"]))
-    left.before_backbone_change(phase.network)
-    assert checkpoint.tensor_bytes(left.state_dict()) == 0
-    left.end_phase(phase)
-    assert left.state_dict()["heads"] == fresh.state_dict()["heads"]
+    learner.load_state_dict(state(phase, torch.ones_like, ["semantic"]))
+    learner.before_backbone_change(phase.network)
+    assert checkpoint.tensor_bytes(learner.state_dict()) == 0
+    learner.end_phase(phase)
+    assert learner.state_dict()["heads"] == fresh.state_dict()["heads"]
     for name, mask in fresh.state_dict()["mask"].items():
-        assert torch.equal(mask, left.state_dict()["mask"][name])
+        assert torch.equal(mask, learner.state_dict()["mask"][name])
 
 
 @settings(max_examples=60, deadline=None)
@@ -158,88 +139,81 @@ def test_heads_that_learnt_on_another_backbone_do_not_count(stage):
        shift=st.floats(-10, 10))
 def test_importance_is_of_differences_in_any_unit(seed, size, factor, shift):
     total = torch.tensor(np.random.default_rng(seed).standard_normal(size))
-    found = importance(total)
+    found = soft_mask(total)
     assert ((found >= 0) & (found < 1)).all() and found.any()
-    torch.testing.assert_close(importance(factor * (total + shift)), found)
-    torch.testing.assert_close(importance(-total), found)
-    torch.testing.assert_close(importance(total.flip(0)), found.flip(0))
+    torch.testing.assert_close(soft_mask(factor * (total + shift)), found)
+    torch.testing.assert_close(soft_mask(-total), found)
+    torch.testing.assert_close(soft_mask(total.flip(0)), found.flip(0))
 
 
 @pytest.mark.parametrize("total", [torch.zeros(4), torch.full((2, 3), 7.0), torch.tensor([3.0]),
                                    torch.tensor(2.0)])
 def test_entries_that_are_all_alike_have_none(total):
-    assert torch.equal(importance(total), torch.zeros_like(total))
+    assert torch.equal(soft_mask(total), torch.zeros_like(total))
 
 
 def test_importance_of_normal_gradients_has_the_known_mean():
     total = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
-    assert float(importance(total).mean()) == pytest.approx(0.556, abs=0.005)
+    assert float(soft_mask(total).mean()) == pytest.approx(0.556, abs=0.005)
 
 
 # The masked step -------------------------------------------------------------------------------
 
 
-def moved(stage, learner, mask):
-    """How backbone and heads moved in an epoch, from the same start."""
-    phase, trainer = stage(2)
+def changes(phase, learner, mask):
+    """How an epoch changes backbone and heads."""
     if mask is not None:
         learner.load_state_dict(state(phase, mask))
     learner.begin_phase(phase)
     before = parts(phase.network, "")
-    trainer(learner).train_epoch()
+    trainer(learner, phase).train_epoch()
     return {name: value - before[name] for name, value in parts(phase.network, "").items()}
 
 
-def finetune():
-    kind = find_method("finetune")
-    return kind(kind.Config())
-
-
-def test_a_full_mask_stops_everything_and_an_empty_one_nothing(stage):
-    free = moved(stage, finetune(), None)
-    stopped = moved(stage, spg(), torch.ones_like)
-    assert not any(way.any() for way in stopped.values())
-    loose = moved(stage, spg(), torch.zeros_like)
-    assert all(torch.equal(way, free[name]) for name, way in loose.items())
-    assert any(way.any() for way in free.values())
+def test_a_full_mask_stops_everything_and_an_empty_one_nothing(phase_of):
+    free = changes(phase_of(2), method("finetune"), None)
+    stopped = changes(phase_of(2), spg(), torch.ones_like)
+    assert not any(change.any() for change in stopped.values())
+    loose = changes(phase_of(2), spg(), torch.zeros_like)
+    assert all(torch.equal(change, free[name]) for name, change in loose.items())
+    assert any(change.any() for change in free.values())
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_a_mask_shortens_the_first_step_by_itself(optimizer, stage):
+def test_a_mask_shortens_the_first_step_by_itself(optimizer, phase_of):
     """Also under Adam, whose steps do not depend on the scale of gradients."""
-    def one_step(number):
-        return stage(number, ("recipe.batch=8", f"recipe.optimizer={optimizer}",
-                              "recipe.weight_decay=0.1", "recipe.lr=0.01", "dataset.train=20",
-                              "recipe.schedule=constant"))
+    def one_step():
+        return phase_of(2, "recipe.batch=8", f"recipe.optimizer={optimizer}",
+                        "recipe.weight_decay=0.1", "recipe.lr=0.01")
 
-    free = moved(one_step, finetune(), None)
-    held = moved(one_step, spg(strength=0.5), lambda value: torch.linspace(
+    free = changes(one_step(), method("finetune"), None)
+    masked = changes(one_step(), spg(strength=0.5), lambda value: torch.linspace(
         0, 1, value.numel()).view_as(value))
-    for name, way in free.items():
-        ramp = torch.linspace(0, 1, way.numel()).view_as(way)
+    for name, change in free.items():
+        ramp = torch.linspace(0, 1, change.numel()).view_as(change)
         factor = 1 - 0.5 * (ramp if name.startswith("backbone") else 0.5)
-        torch.testing.assert_close(held[name], factor * way, rtol=1e-3, atol=2e-7)
-    assert any(way.any() for way in free.values())
+        torch.testing.assert_close(masked[name], factor * change, rtol=1e-3, atol=2e-7)
+    assert any(change.any() for change in free.values())
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_statistics_rest_only_where_asked_and_never_in_the_first_phase(frozen, stage):
-    phase, trainer = stage(2)
+def test_statistics_are_frozen_only_if_set_and_never_in_the_first_phase(frozen, phase_of):
+    phase = phase_of(2)
     learner, first = spg(freeze_statistics=frozen), spg(freeze_statistics=frozen)
     first.begin_phase(phase)
     assert not phase.network.statistics_frozen
     learner.load_state_dict(state(phase, lambda value: torch.full_like(value, 0.3)))
     learner.begin_phase(phase)
     before = {name: value.clone() for name, value in phase.network.backbone.state_dict().items()}
-    trainer(learner).train_epoch()
+    trainer(learner, phase).train_epoch()
     for name, value in phase.network.backbone.state_dict().items():
-        rests = frozen and ("running" in name or "tracked" in name)
-        assert torch.equal(value, before[name]) == rests, name
+        unchanged = frozen and ("running" in name or "tracked" in name)
+        assert torch.equal(value, before[name]) == unchanged, name
 
 
 def test_a_run_carries_one_mask_and_gives_numbers(tiny):
     outcome = tiny("spg", settings=["recipe.epochs=1"])
-    network = Network(make_plan("spg", "rooms_s1", 0, TINY, ()).config.recipe, seed=0)
+    network = Network(tiny_plan("spg").config.recipe, seed=0)
     weights = sum(value.numel() for value in network.backbone.parameters())
     assert outcome.record.cost.carried_bytes == 4 * weights
     last = [values[-1] for metrics in outcome.record.matrix.values() for values in metrics.values()]

@@ -95,10 +95,10 @@ def test_imagenet_weights_out_of_reach_fail_soon_and_clearly(monkeypatch, tmp_pa
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("options", "told"), [
+@pytest.mark.parametrize(("options", "message"), [
     ({"backbone": "resnet81"}, "Did you mean"),
     ({"backbone": "narrow", "weights": "imagenet"}, "no ImageNet weights"),
     ({"weights": "imagnet"}, "none or imagenet")])
-def test_wrong_backbones_are_explained(options, told):
-    with pytest.raises(RequestError, match=told):
+def test_wrong_backbones_are_explained(options, message):
+    with pytest.raises(RequestError, match=message):
         Network(recipe(**options), seed=0)

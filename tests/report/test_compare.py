@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.cli.app import invoke
 from benchmark.errors import RequestError
-from benchmark.report.compare import Measure, compare, split
+from benchmark.report.compare import Measure, compare, split_names
 from benchmark.tasks import Task
 from benchmark.tasks.lookup import metrics_of
 
@@ -36,7 +36,7 @@ def matrix(gain: float) -> dict:
 
 @pytest.fixture
 def runs(maker):
-    """Makes a line of runs from gains by order: `runs("had", {"rooms_s1": [1, 2]})`."""
+    """Makes the runs of a method from gains by order: `runs("had", {"rooms_s1": [1, 2]})`."""
     def make(method, gains, **more):
         for sequence, each in gains.items():
             for seed, gain in enumerate(each):
@@ -61,14 +61,14 @@ def two(runs):
     return runs("had", HAD)
 
 
-def the(maker, *words, **measure):
+def compared(maker, *words, **measure):
     [found], notes = compare(maker.collection(), words[:1], words[1:], measure=Measure(**measure))
     assert not notes
     return found
 
 
 def test_effects_are_those_of_paired_runs(two):
-    found = the(two, "had", "ewc")
+    found = compared(two, "had", "ewc")
     gains = [1, 2, 3, -1, 1, 2.5, 3, 4]
     assert list(found.differences.values()) == pytest.approx(gains)
     assert found.mean == pytest.approx((fmean(gains[:4]) + fmean(gains[4:])) / 2)
@@ -83,7 +83,7 @@ def test_effects_are_those_of_paired_runs(two):
 
 
 def test_the_other_way_round_is_the_opposite(two):
-    found, back = the(two, "had", "ewc"), the(two, "ewc", "had")
+    found, back = compared(two, "had", "ewc"), compared(two, "ewc", "had")
     assert back.verdict == "worse"
     assert back.mean == pytest.approx(-found.mean)
     assert back.median == pytest.approx(-found.median)
@@ -92,28 +92,28 @@ def test_the_other_way_round_is_the_opposite(two):
 
 
 def test_against_the_baseline_the_gain_is_delta(two):
-    assert list(the(two, "had", "finetune").differences.values()) == pytest.approx(
+    assert list(compared(two, "had", "finetune").differences.values()) == pytest.approx(
         [*HAD["rooms_s1"], *HAD["rooms_s2"]])
 
 
 def test_orders_weigh_alike_in_the_mean(runs):
     runs("finetune", {"rooms_s1": [0] * 5, "rooms_s2": [0]})
     made = runs("had", {"rooms_s1": [1] * 5, "rooms_s2": [7]})
-    assert the(made, "had", "finetune").mean == pytest.approx(4)
+    assert compared(made, "had", "finetune").mean == pytest.approx(4)
 
 
 def test_a_metric_is_compared_in_its_unit_and_direction(two):
-    found = the(two, "had", "ewc", metric="depth/abs")
+    found = compared(two, "had", "ewc", metric="depth/abs")
     assert (found.quantity, found.unit) == ("depth abs error", "m")
     assert found.verdict == "better"
     # An error falls with a gain: 1 point of it is worth a hundredth of the level.
     assert found.median == pytest.approx(LEVEL * 2.25 / 100)
-    assert the(two, "had", "ewc", metric="semantic/miou").unit == "points"
+    assert compared(two, "had", "ewc", metric="semantic/miou").unit == "points"
 
 
 def test_few_runs_are_undecided_however_clear(runs):
     runs("finetune", {"rooms_s1": [0, 0, 0]})
-    found = the(runs("had", {"rooms_s1": [50, 60, 70]}), "had", "finetune")
+    found = compared(runs("had", {"rooms_s1": [50, 60, 70]}), "had", "finetune")
     assert found.verdict == "undecided"
     assert found.p == found.test.smallest_p == 0.25
 
@@ -122,7 +122,7 @@ def test_a_mean_against_most_runs_is_undecided(runs):
     gains = {f"rooms_s{order}": [1, 1.1, 1.2, 1.3, -200 if order < 4 else 1.4]
              for order in range(1, 7)}
     runs("finetune", zeros(gains))
-    found = the(runs("had", gains), "had", "finetune")
+    found = compared(runs("had", gains), "had", "finetune")
     assert found.p < 0.05
     assert found.mean < 0
     assert found.verdict == "undecided"
@@ -131,7 +131,7 @@ def test_a_mean_against_most_runs_is_undecided(runs):
 def test_equal_runs_are_equal(runs):
     runs("finetune", zeros(HAD))
     runs("ewc", HAD)
-    found = the(runs("had", HAD), "had", "ewc")
+    found = compared(runs("had", HAD), "had", "ewc")
     assert (found.verdict, found.p, found.improvement) == ("equal", 1, 0.5)
 
 
@@ -141,9 +141,9 @@ def test_runs_that_lack_a_partner_are_named_with_their_command(runs, maker):
     runs("had", {"rooms_s1": [1, 1, None, 1]}, method_config={"weight": 6.0})
     runs("ewc", {"rooms_s1": [2, None, 2, 2]})
     maker.run("ewc", 1, "rooms_s1", NAMES, failed="out of memory")
-    found = the(maker, "had", "ewc")
+    found = compared(maker, "had", "ewc")
     assert list(found.differences) == [("rooms_s1", 0)]
-    assert {(run.label, run.at[1]): run.command for run in found.missing} == {
+    assert {(run.label, run.key[1]): run.command for run in found.missing} == {
         (name, seed): f"lhlbench run --method {name} --sequence rooms_s1 --seed {seed}"
         for name, seed in (("ewc", 1), ("had", 2), ("finetune", 3))}
     assert [run.reason for run in found.missing] == ["failed: out of memory", "", ""]
@@ -152,7 +152,7 @@ def test_runs_that_lack_a_partner_are_named_with_their_command(runs, maker):
 def test_no_pair_is_not_comparable(runs):
     runs("finetune", {"rooms_s1": [0, 0]})
     runs("ewc", {"rooms_s1": [None, 2]})
-    found = the(runs("had", {"rooms_s1": [1, None]}), "had", "ewc")
+    found = compared(runs("had", {"rooms_s1": [1, None]}), "had", "ewc")
     assert (found.verdict, found.p) == ("not comparable", None)
     assert len(found.missing) == 2
 
@@ -162,7 +162,7 @@ def test_an_undefined_delta_is_left_out_with_its_reason(runs, maker):
     maker.run("finetune", 1, "rooms_s1", NAMES, matrix=matrix(0) | {
         "semantic": {"miou": [0.0, 0.0], "pixel_accuracy": [70, 70]}})
     runs("ewc", {"rooms_s1": [1, 1]})
-    found = the(runs("had", {"rooms_s1": [2, 2]}), "had", "ewc")
+    found = compared(runs("had", {"rooms_s1": [2, 2]}), "had", "ewc")
     assert list(found.differences) == [("rooms_s1", 0)]
     assert "too near 0" in found.undefined["rooms_s1", 1]
     assert not found.missing
@@ -185,7 +185,7 @@ def test_several_comparisons_share_the_level(two, runs):
     assert len({frozenset((each.method, each.other)) for each in every}) == len(every) == 6
 
 
-def test_grids_are_answered_apart_and_share_the_level(two, runs):
+def test_grids_are_compared_apart_and_share_the_level(two, runs):
     for method, gains in (("finetune", zeros(HAD)), ("had", HAD), ("ewc", EWC)):
         runs(method, {order.replace("rooms", "other"): each for order, each in gains.items()})
     found, _ = compare(two.collection(), ["had"], ["ewc"])
@@ -195,7 +195,7 @@ def test_grids_are_answered_apart_and_share_the_level(two, runs):
     assert one.p == one.test.p
 
 
-def test_a_grid_that_cannot_answer_is_told_and_hides_no_other(two, runs):
+def test_a_grid_that_cannot_be_compared_leaves_a_note_and_hides_no_other(two, runs):
     runs("had", {"other_s1": [1]})
     runs("ewc", {"other_s1": [1]})
     found, notes = compare(two.collection(), ["had"], ["ewc"])
@@ -206,7 +206,7 @@ def test_a_grid_that_cannot_answer_is_told_and_hides_no_other(two, runs):
 def test_labels_name_configurations(two, runs):
     runs("had", {"rooms_s1": [9]}, method_config={"weight": 6.0, "bins": 3})
     collection = two.collection()
-    names = split("had, had (bins=3, weight=6.0),ewc")
+    names = split_names("had, had (bins=3, weight=6.0),ewc")
     assert names == ["had", "had (bins=3, weight=6.0)", "ewc"]
     found, _ = compare(collection, names[1:2], ["had"])
     assert list(found[0].differences.values()) == pytest.approx([4])
@@ -233,13 +233,13 @@ def test_wrong_requests_are_refused(two):
 
 # The command
 
-def told(maker, capsys, *words) -> str:
+def printed(maker, capsys, *words) -> str:
     assert invoke(["compare", *words, "--runs", str(maker.folder), "--no-published"]) == 0
     return capsys.readouterr().out
 
 
 def test_the_verdict_comes_first_and_all_fits_one_screen(two, capsys):
-    text = told(two, capsys, "had", "ewc")
+    text = printed(two, capsys, "had", "ewc")
     first = " ".join(text.split("\n\n")[0].split())
     assert first == ("had is better than ewc on rooms: by 1.94 points of Δ vs finetune in the "
                      "mean, in 7 of 8 paired runs (p = 0.0312).")
@@ -252,7 +252,7 @@ def test_the_verdict_comes_first_and_all_fits_one_screen(two, capsys):
 def test_words_never_claim_more_than_the_test(runs, capsys):
     runs("finetune", {"rooms_s1": [0, 0, 0]})
     made = runs("had", {"rooms_s1": [50, 60, None]})
-    text = " ".join(told(made, capsys, "had", "finetune").split())
+    text = " ".join(printed(made, capsys, "had", "finetune").split())
     assert "had against finetune on rooms is undecided: ahead by 55.00 points" in text
     assert "2 runs can never reach p ≤ 0.05, 6 can" in text
     assert "lhlbench run --method had --sequence rooms_s1 --seed 2" in text
@@ -263,14 +263,14 @@ def test_words_never_claim_more_than_the_test(runs, capsys):
 def test_runs_without_a_difference_count_as_pairs_but_not_for_the_test(runs, capsys):
     runs("finetune", {"rooms_s1": [0] * 6})
     made = runs("had", {"rooms_s1": [0, 0, 1, 2, 3, 4]})
-    text = " ".join(told(made, capsys, "had", "finetune").split())
+    text = " ".join(printed(made, capsys, "had", "finetune").split())
     assert "4 runs that differ can never reach p ≤ 0.05" in text
     assert "6 (rooms_s1 x 6 seeds)" in text
 
 
-def test_many_comparisons_tell_the_decided_and_count_the_others(two, runs, capsys):
+def test_many_comparisons_list_the_decided_and_count_the_others(two, runs, capsys):
     runs("lwf", {"rooms_s1": [5.5, 5.5, 7.5, 7.5], "rooms_s2": [1.5, 2, 3.5, 3.5]})
-    text = " ".join(told(two, capsys, "had,ewc", "lwf", "finetune").split())
+    text = " ".join(printed(two, capsys, "had,ewc", "lwf", "finetune").split())
     assert "had is better than finetune on rooms" in text
     assert "1 of 3 comparisons are undecided, all of these with too few runs" in text
     assert "against: finetune" in text
@@ -278,7 +278,7 @@ def test_many_comparisons_tell_the_decided_and_count_the_others(two, runs, capsy
 
 def test_scripts_get_all_of_it(two, runs, capsys):
     runs("had", {"rooms_s3": [1]})
-    text = told(two, capsys, "had", "ewc", "--json")
+    text = printed(two, capsys, "had", "ewc", "--json")
     content = json.loads(text, parse_constant=lambda name: pytest.fail(name))
     [found] = content["comparisons"]
     assert found["verdict"] == "better"

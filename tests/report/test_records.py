@@ -1,4 +1,4 @@
-"""Collecting records and telling which runs may be compared."""
+"""Collecting records, choosing among them, and which of them may be compared."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ import yaml
 
 from benchmark.cli.app import invoke
 from benchmark.errors import RequestError
-from benchmark.report.runs.collection import collect, only
-from benchmark.report.runs.groups import groups_of
+from benchmark.report.runs.collection import collect
+from benchmark.report.runs.grid import sequence_grids
 from benchmark.report.runs.settings import contrast, flatten, value_text
+
+
+def labels_of(maker):
+    """The labels of the methods of the only grid there is."""
+    grid, = sequence_grids(maker.collection())
+    return [method.label for method in grid.methods]
 
 
 def test_folders_that_do_not_exist_hold_no_records(tmp_path):
@@ -60,10 +66,10 @@ def test_data_sets_recipes_and_protocols_are_never_mixed(maker):
         maker.run("had", seed)
     maker.run("had", 0, epochs=5)
     maker.run("had", 0, fingerprint="0" * 64)
-    groups = groups_of(maker.collection())
-    assert [len(group.lines[0].runs) for group in groups] == [2, 1, 1]
-    assert groups[0].title == "rooms_s1"
-    assert {group.title for group in groups[1:]} == {
+    grids = sequence_grids(maker.collection())
+    assert [len(grid.methods[0].runs) for grid in grids] == [2, 1, 1]
+    assert grids[0].title == "rooms_s1"
+    assert {grid.title for grid in grids[1:]} == {
         "rooms_s1 (recipe.epochs=5)", "rooms_s1 (dataset fingerprint=000000000000)"}
 
 
@@ -73,19 +79,19 @@ def test_sequences_are_chosen_by_name_or_pattern(maker):
     collection = maker.collection()
 
     def names(patterns):
-        return [group.sequence for group in groups_of(collection, patterns)]
+        return [grid.name for grid in sequence_grids(collection, patterns)]
 
     assert names(None) == ["nyuv2_s1", "rooms_s1", "rooms_s2"]
     assert names(["rooms_*"]) == ["rooms_s1", "rooms_s2"]
     assert names(["nyuv2_s1", "rooms_s2"]) == ["nyuv2_s1", "rooms_s2"]
     with pytest.raises(RequestError, match=r"room_s1.*rooms_s1"):
-        groups_of(collection, ["room_s1"])
+        sequence_grids(collection, ["room_s1"])
 
 
 def test_ablations_are_named_by_what_they_change(maker):
     for change in ({}, {"weight": 3.0}, {"bins": 5}, {"dual": False}):
         maker.run("had", method_config={"weight": 1.0, "bins": 2, "dual": True} | change)
-    labels = [line.label for line in groups_of(maker.collection())[0].lines]
+    labels = labels_of(maker)
     assert labels == ["had", "had (bins=5)", "had (dual=false)", "had (weight=3.0)"]
 
 
@@ -93,7 +99,7 @@ def test_the_most_frequent_configuration_needs_no_label(maker):
     for seed in range(3):
         maker.run("had", seed, method_config={"weight": 3.0, "new": {"a": 1}})
     maker.run("had", 0, method_config={"weight": 1.0, "new": {"a": 1}})
-    labels = [line.label for line in groups_of(maker.collection())[0].lines]
+    labels = labels_of(maker)
     assert labels == ["had", "had (weight=1.0)"]
 
 
@@ -101,17 +107,16 @@ def test_a_setting_that_came_later_sets_runs_apart_even_when_it_is_none(maker):
     for seed in (0, 1):
         maker.run("had", seed, method_config={"weight": 3.0})
     maker.run("had", 0, method_config={"weight": 3.0, "group_bins": None})
-    (group,) = groups_of(maker.collection())
-    assert [line.label for line in group.lines] == ["had", "had (group_bins=null)"]
+    assert labels_of(maker) == ["had", "had (group_bins=null)"]
 
 
 def test_versions_of_a_plug_in_are_never_mixed(maker):
     for seed, version in ((0, "a" * 64), (1, "b" * 64)):
         maker.run("mine", seed, plug_in=version, about=f"written on day {seed}",
                   command=f"lhlbench run --method 'my methods/mine.py' --seed {seed}")
-    group, = groups_of(maker.collection())
-    assert [line.label for line in group.lines] == ["mine (file=aaaaaaaa)", "mine (file=bbbbbbbb)"]
-    assert group.command("mine", 1, group.lines[0]) == (
+    grid, = sequence_grids(maker.collection())
+    assert labels_of(maker) == ["mine (file=aaaaaaaa)", "mine (file=bbbbbbbb)"]
+    assert grid.command("mine", ("rooms_s1", 1), grid.methods[0]) == (
         "lhlbench run --method 'my methods/mine.py' --sequence rooms_s1 --seed 1")
 
 
@@ -135,12 +140,13 @@ def test_runs_are_chosen_by_their_settings(maker):
         maker.run("had", seed, lr=lr)
     maker.run("had", 0, method_config={"weight": 2.0})
     found = maker.collection()
-    assert {each.record.seed for each in only(found, ["recipe.lr=0.5"]).complete} == {0, 1}
-    assert len(only(found, ["recipe.lr=0.0001", "method_config.weight=1"]).complete) == 1
+    assert {each.record.seed for each in found.with_settings(["recipe.lr=0.5"]).complete} == {0, 1}
+    chosen = found.with_settings(["recipe.lr=0.0001", "method_config.weight=1"])
+    assert len(chosen.complete) == 1
     for where, message in ((["recipe.ls=1"], "Did you mean recipe.lr"),
                            (["recipe.lr=3"], "no finished"),
                            (["recipe.lr"], "expected key=value")):
         with pytest.raises(RequestError, match=message):
-            only(found, where)
+            found.with_settings(where)
     assert invoke(["table", "--runs", str(maker.folder), "--no-published",
                    "--where", "recipe.lr=0.5", "--format", "md"]) == 0

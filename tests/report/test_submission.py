@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import submitting
+from benchmark.cli import submit
 from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.record import load, load_statistics
 from benchmark.report.submission.pack import portable_words
-from benchmark.report.submission.validation import problems
+from benchmark.report.submission.validation import first_problem
 
 UNTUNED = [folder for folder in sorted((shipped("results/published") / "rooms_s1").iterdir())
            if load(folder).config["recipe"]["lr"] == 0.003]
@@ -34,7 +34,7 @@ def site(tmp_path, monkeypatch):
         def submit(self, *words) -> int:
             return invoke(["submit", str(self.runs), "--to", str(self.to), *map(str, words)])
 
-    monkeypatch.setattr(submitting, "shipped", lambda name: tmp_path / "published")
+    monkeypatch.setattr(submit, "shipped", lambda name: tmp_path / "published")
     return Site()
 
 
@@ -58,7 +58,7 @@ def test_packed_runs_are_as_results_published_holds_them(site):
         packed = site.to / "results/published/rooms_s1" / folder.name
         assert sorted(file.name for file in packed.iterdir()) == [
             "config.yaml", "record.json", "statistics.npz"]
-        assert problems(packed) is None
+        assert first_problem(packed) is None
         one, other = load(folder), load(packed)
         assert one.model_copy(update={"environment": {}}) == other.model_copy(
             update={"environment": {}})
@@ -84,7 +84,7 @@ def test_the_same_records_give_the_same_bytes(site, tmp_path):
             assert archive.read(name) == (site.to / name).read_bytes()
 
 
-def test_nothing_tells_of_the_machine_s_folders(site, capsys):
+def test_nothing_reveals_the_machine_s_folders(site, capsys):
     folder, *_ = site.add("lwf-*")
     command = ("/home/zoe/venv/bin/lhlbench run --method lwf --sequence=/home/zoe/x/rooms.yaml:s1 "
                "--runs /home/zoe/runs --data-root=/data/zoe --seed 0 --overwrite")
@@ -109,7 +109,7 @@ def test_nothing_tells_of_the_machine_s_folders(site, capsys):
     ("lhlbench run --runs x --json --set recipe.lr=0.1", ["lhlbench", "run", "--set",
                                                           "recipe.lr=0.1"]),
     ("lhlbench run 'unfinished", []), ("", [])])
-def test_commands_are_told_without_folders(command, words):
+def test_commands_are_handed_in_without_folders(command, words):
     assert portable_words(command) == words
 
 
@@ -145,20 +145,20 @@ def test_failed_and_published_runs_are_left_out(site, capsys):
     change(first, status="failed", reason="no luck")
     (second,) = site.add("lwf-*seed1-*", published=True)
     assert site.submit("--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["left_out"] == {
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["left_out"] == {
         first.name: "failed: no luck",
         second.name: "is published already, or stands twice in what was named"}
-    assert {file.split("/")[3].split("-")[2] for file in told["files"]} == {"seed2"}
+    assert {file.split("/")[3].split("-")[2] for file in printed["files"]} == {"seed2"}
 
 
-def test_missing_orders_seeds_and_baselines_are_told_with_commands(site, capsys):
+def test_missing_orders_seeds_and_baselines_come_with_commands(site, capsys):
     site.add("lwf-*seed0-*")
     site.add("lwf-*seed1-*", published=True)
     site.add("finetune-*seed0-*", published=True)
     assert site.submit("--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    (row,) = told["rows"]
+    printed = json.loads(capsys.readouterr().out)
+    (row,) = printed["rows"]
     assert (row["method"], row["wanted"], row["complete"]) == ("lwf", 18, False)
     cells = {(f"rooms_s{order}", seed) for order in range(1, 7) for seed in range(3)}
     missing = {(each["sequence"], each["seed"]): each["command"] for each in row["missing"]}
@@ -168,14 +168,14 @@ def test_missing_orders_seeds_and_baselines_are_told_with_commands(site, capsys)
                 for each in row["missing_baseline"]}
     assert set(baseline) == cells - {("rooms_s1", 0)}
     assert baseline["rooms_s1", 1] == "lhlbench run --method finetune --sequence rooms_s1 --seed 1"
-    assert told["remarks"] == []
+    assert printed["remarks"] == []
 
 
 def test_missing_runs_keep_the_recipe_and_the_settings(site, tiny, capsys):
     outcome = tiny("ewc", settings=["recipe.epochs=1"], method_settings=["weight=3"],
                    runs=site.runs, command="lhlbench run --method ewc --sequence rooms_s1 "
                    "--set recipe.epochs=1 --method-set weight=3 --seed 0 --runs /tmp/x")
-    assert problems(outcome.folder) is None
+    assert first_problem(outcome.folder) is None
     assert site.submit() == 0
     out = capsys.readouterr().out
     assert ("lhlbench run --method ewc --sequence rooms_s1 --seed 1 --set recipe.epochs=1 "
@@ -185,12 +185,12 @@ def test_missing_runs_keep_the_recipe_and_the_settings(site, tiny, capsys):
     assert "and 13 more; --json lists them" in out
 
 
-def test_configurations_and_data_that_do_not_fit_together_are_told(site, capsys):
+def test_configurations_and_data_that_do_not_fit_together_are_remarked_on(site, capsys):
     site.add("had-*seed0-*")
     assert site.submit("--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert len(told["rows"]) == 3
-    (remark,) = told["remarks"]
+    printed = json.loads(capsys.readouterr().out)
+    assert len(printed["rows"]) == 3
+    (remark,) = printed["remarks"]
     assert remark == ("rooms: had has 3 configurations, each a row of its own: had; "
                       "had (floor=1e-05); had (salience_threshold=0.5)")
 

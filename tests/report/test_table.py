@@ -10,16 +10,19 @@ import statistics
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from benchmark import report
 from benchmark.errors import RequestError
 from benchmark.record import save_statistics
+from benchmark.report.runs.collection import RunCollection
 from benchmark.report.runs.grid import BASELINES
-from benchmark.report.tables import render
-from benchmark.report.tables import sequence_table as table
+from benchmark.report.tables.build import sequence_tables
+from benchmark.report.tables.render import render
 
 METHODS = ("finetune", "lwf", "had", "joint", "separate")
 
@@ -51,7 +54,7 @@ def test_cells_by_hand(maker):
     pair(maker, "finetune", 1, (40, 10), 0.5)
     pair(maker, "had", 0, (40, 30), 0.4)
     pair(maker, "had", 1, (50, 30), 0.6)
-    one, = table.build(maker.collection())
+    one, = sequence_tables(maker.collection())
     had = rows_of(one)["had"].cells
     # per seed: task means over metrics (+50 % and 0, +200 % and 0), (+20 % or -20 %, rest 0)
     gains = [((50 + 0) / 2 + 20 / 4) / 2, ((200 + 0) / 2 - 20 / 4) / 2]
@@ -70,16 +73,16 @@ def test_delta_pairs_seeds(maker):
     pair(maker, "finetune", 0, (40, 20), 0.5)
     pair(maker, "had", 0, (40, 40), 0.5)
     pair(maker, "had", 7, (40, 90), 0.5)
-    one, = table.build(maker.collection())
+    one, = sequence_tables(maker.collection())
     cell = rows_of(one)["had"].cells["delta"]
     assert (cell.mean, cell.n) == (pytest.approx(25), 1)
-    assert "25.00 (n=1)" in render.render([one], "md")
+    assert "25.00 (n=1)" in render([one], "md")
 
 
 def test_an_undefined_ratio_is_missing_with_its_reason(maker):
     pair(maker, "finetune", 0, (40, 0.0), 0.5)
     pair(maker, "had", 0, (40, 40), 0.5)
-    one, = table.build(maker.collection())
+    one, = sequence_tables(maker.collection())
     cell = rows_of(one)["had"].cells["delta"]
     assert cell.mean is None
     assert "semantic miou" in cell.reason
@@ -87,7 +90,7 @@ def test_an_undefined_ratio_is_missing_with_its_reason(maker):
 
 
 def test_complete_tables_rank_and_mark_lifelong_methods_only(maker):
-    one, = table.build(complete(maker))
+    one, = sequence_tables(complete(maker))
     assert not one.holes
     assert [row.label for row in one.rows][:3] == ["had", "lwf", "finetune"]
     assert [row.bound for row in one.rows] == [False, False, False, True, True]
@@ -104,7 +107,7 @@ def test_holes_are_shown_and_nothing_is_ranked(maker):
     maker.run("spg", 1)
     maker.run("ewc", 2, failed="loss is\nnot finite")
     maker.run("had", 0, method_config={"weight": 1.0, "note": "two words"})
-    one, = table.build(maker.collection())
+    one, = sequence_tables(maker.collection())
     commands = [hole.command for hole in one.holes]
     assert len(commands) == 2 + 3 + 2
     assert "lhlbench run --method spg --sequence rooms_s1 --seed 0" in commands
@@ -113,7 +116,7 @@ def test_holes_are_shown_and_nothing_is_ranked(maker):
     assert all(row.cells["rank"].mean is None for row in one.rows)
     assert not any(cell.best for row in one.rows for cell in row.cells.values())
     assert rows_of(one)["spg"].missing == (("rooms_s1", 0), ("rooms_s1", 2))
-    text = render.render([one], "md")
+    text = render([one], "md")
     assert "1 of 3" in text
     assert "0 of 3" in text
     assert "--seed 2  # failed: loss is not finite" in text
@@ -123,7 +126,7 @@ def test_holes_are_shown_and_nothing_is_ranked(maker):
 def test_commands_name_the_recipe_of_their_table(maker):
     complete(maker)
     maker.run("lwf", 0, epochs=5)
-    _, other = table.build(maker.collection())
+    _, other = sequence_tables(maker.collection())
     assert [shlex.split(hole.command)[-2:] for hole in other.holes] == [
         ["--set", "recipe.epochs=5"]]
     assert other.holes[0].label == "finetune"
@@ -133,21 +136,21 @@ def test_commands_name_the_recipe_of_their_table(maker):
 def test_captions_say_how_the_numbers_came_about(maker):
     collection = complete(maker)
     for baseline in BASELINES:
-        one, = table.build(collection, baseline=baseline)
+        one, = sequence_tables(collection, baseline=baseline)
         for word in ("pixel convention", "last epoch", f"gain over {baseline} ", "3 seeds",
                      "1 order (semantic, depth, normals)"):
             assert word in one.caption
         assert rows_of(one)[baseline].cells["delta"].mean == 0
     with pytest.raises(RequestError, match="finetune"):
-        table.build(collection, baseline="finetun")
+        sequence_tables(collection, baseline="finetun")
     with pytest.raises(RequestError, match="batch:N"):
-        table.build(collection, convention="batch")
+        sequence_tables(collection, convention="batch")
 
 
 def test_all_metrics_can_be_columns(maker):
     collection = complete(maker, seeds=(0,))
-    primary, = table.build(collection)
-    everything, = table.build(collection, all_metrics=True)
+    primary, = sequence_tables(collection)
+    everything, = sequence_tables(collection, all_metrics=True)
     assert [column.key for column in primary.columns][:3] == [
         "semantic/miou", "depth/abs", "normals/mean"]
     assert sum("/" in column.key for column in everything.columns) == 2 + 4 + 5
@@ -163,7 +166,7 @@ def test_other_conventions_come_from_the_statistics(maker):
     save_statistics(run.folder, {(1, "depth"): {name: np.array(array)
                                                 for name, array in counts.items()}})
     for convention, expected in (("pixel", 2.5), ("image", 2.0), ("batch:2", 2.5)):
-        one, = table.build(maker.collection(), convention=convention)
+        one, = sequence_tables(maker.collection(), convention=convention)
         assert rows_of(one)["finetune"].cells["depth/abs"].mean == pytest.approx(expected)
     assert any(missing.record.run_id in note and "statistics.npz" in note for note in one.notes)
     assert [hole.label for hole in one.holes] == ["had"]
@@ -173,7 +176,7 @@ def test_other_conventions_come_from_the_statistics(maker):
 def test_statistics_that_do_not_fit_leave_a_run_out(maker):
     run = maker.run("finetune", tasks=("depth",))
     save_statistics(run.folder, {(1, "depth"): {"pixels": np.array([1])}})
-    one, = table.build(maker.collection(), convention="image")
+    one, = sequence_tables(maker.collection(), convention="image")
     assert one.rows[0].runs == ()
     assert "does not fit" in " ".join(one.notes)
 
@@ -186,7 +189,7 @@ NASTY = "<b>&|_%$#{}~^\\`* é"
 def nasty(maker):
     complete(maker, seeds=(0,), methods=("finetune", "had"))
     maker.run("had", 0, method_config={"weight": 1.0, "mode": NASTY})
-    return table.build(maker.collection())
+    return sequence_tables(maker.collection())
 
 
 def test_html_is_escaped_and_balanced(maker):
@@ -205,13 +208,13 @@ def test_html_is_escaped_and_balanced(maker):
             self.text += data
 
     checker = Checker()
-    checker.feed(render.render(nasty(maker), "html"))
+    checker.feed(render(nasty(maker), "html"))
     assert not checker.open_tags
     assert NASTY in checker.text
 
 
 def test_markdown_rows_have_one_width(maker):
-    text = render.render(nasty(maker), "md")
+    text = render(nasty(maker), "md")
     rows = [line for line in text.splitlines() if line.startswith("|")]
     widths = {line.replace("\\|", "").count("|") for line in rows}
     assert len(widths) == 1
@@ -219,7 +222,7 @@ def test_markdown_rows_have_one_width(maker):
 
 
 def test_latex_is_escaped_and_set_in_booktabs(maker):
-    text = render.render(nasty(maker), "latex")
+    text = render(nasty(maker), "latex")
     assert text.isascii() or "é" in text
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert len({line.replace(r"\&", "").count("&") for line in body}) == 1
@@ -232,8 +235,8 @@ def test_latex_is_escaped_and_set_in_booktabs(maker):
 
 
 def test_csv_is_tidy_and_agrees_with_the_table(maker):
-    tables = table.build(complete(maker))
-    lines = list(csv.DictReader(io.StringIO(render.render(tables, "csv"))))
+    tables = sequence_tables(complete(maker))
+    lines = list(csv.DictReader(io.StringIO(render(tables, "csv"))))
     assert len(lines) == len(tables[0].rows) * len(tables[0].columns)
     line = next(each for each in lines if (each["method"], each["column"]) == ("had", "delta"))
     assert float(line["mean"]) == rows_of(tables[0])["had"].cells["delta"].mean
@@ -241,15 +244,15 @@ def test_csv_is_tidy_and_agrees_with_the_table(maker):
 
 
 def test_json_is_strict_and_complete(maker):
-    content = json.loads(render.render(nasty(maker), "json"), parse_constant=pytest.fail)
+    content = json.loads(render(nasty(maker), "json"), parse_constant=pytest.fail)
     assert {"caption", "columns", "rows", "holes", "notes", "convention"} <= set(content[0])
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_terminals_of_any_width_show_every_number_whole(maker, width):
-    tables = table.build(complete(maker))
+    tables = sequence_tables(complete(maker))
     stream = io.StringIO()
-    assert render.render(tables, "rich", Console(file=stream, width=width)) is None
+    assert render(tables, "rich", Console(file=stream, width=width)) is None
     text = stream.getvalue()
     for row in tables[0].rows:
         for column in tables[0].columns:
@@ -261,16 +264,18 @@ def test_terminals_of_any_width_show_every_number_whole(maker, width):
 
 def test_unknown_formats_are_refused_and_no_tables_are_no_text():
     with pytest.raises(RequestError, match="latex"):
-        render.render([], "latx")
-    assert table.build(type("Empty", (), {"complete": (), "failed": ()})()) == []
-    assert json.loads(render.render([], "json")) == []
+        render([], "latx")
+    assert sequence_tables(RunCollection(())) == []
+    assert json.loads(render([], "json")) == []
 
 
-def test_the_report_starts_without_heavy_packages():
-    code = ("import sys, benchmark.report.runs.collection, "
-            "benchmark.report.tables.render, benchmark.report.tables.sequence_table, "
-            "benchmark.report.tables.order_table, benchmark.report.tables.ablation_table, "
-            "benchmark.report.plots; "
+def test_runs_and_tables_are_imported_without_heavy_packages():
+    """pandas comes in once a table is built."""
+    folder = Path(report.__file__).parent
+    modules = [f"benchmark.report.{room}.{file.stem}" for room in ("runs", "tables")
+               for file in (folder / room).glob("[a-z]*.py")]
+    assert len(modules) > 8
+    code = (f"import sys, benchmark.report.compare, {', '.join(modules)}; "
             "print([name for name in ('torch', 'pandas', 'matplotlib', 'scipy') "
             "if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""ArrayLoader: every score against its definition, which cells are marked, how text is escaped."""
+"""Columns: every score against its definition, which cells are marked, how text is escaped."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import RequestError
-from benchmark.report.tables import sequence_table
-from benchmark.report.tables.layout import one_line
+from benchmark.report.tables.build import sequence_tables
 from benchmark.report.tables.render import render
-from benchmark.report.tables.table import Cell, Column, Row, marks
+from benchmark.report.tables.table import Cell, Column, Row, marked
+from benchmark.report.tables.text import one_line
 
 TASKS = ("semantic", "edges", "depth")
 
@@ -25,7 +25,7 @@ def made(maker):
 
 
 def cell(maker, key, method="had", **options):
-    one, = sequence_table.build(maker.collection(), columns=[key], **options)
+    one, = sequence_tables(maker.collection(), columns=[key], **options)
     return next(row for row in one.rows if row.label == method).cells[key]
 
 
@@ -94,14 +94,14 @@ def test_absolute_scores_are_in_the_unit_that_tasks_share(maker, made):
         return value
     expect(maker, "forgetting_abs", lost(max))
     expect(maker, "bwt_abs", lambda seed: -lost(lambda row: row[0])(seed))
-    one, = sequence_table.build(maker.collection(), columns=["forgetting_abs"])
+    one, = sequence_tables(maker.collection(), columns=["forgetting_abs"])
     assert "absolute forgetting (%) ↓" in render([one], "md")
 
 
 def test_absolute_scores_of_different_units_have_a_reason(maker):
     for method in ("finetune", "had"):
         maker.run(method)
-    one, = sequence_table.build(maker.collection(), columns=["forgetting_abs"])
+    one, = sequence_tables(maker.collection(), columns=["forgetting_abs"])
     assert one.notes == ("absolute forgetting: tasks in % and m have no common mean",)
 
 
@@ -110,7 +110,7 @@ def test_intransigence_is_of_the_task_whose_joint_model_is_known(maker, made):
         return (made["had", seed].matrix["depth"]["abs"][-1]
                 - made["joint", seed].matrix["depth"]["abs"][-1])
     expect(maker, "intransigence", value)
-    one, = sequence_table.build(maker.collection(), columns=["intransigence"])
+    one, = sequence_tables(maker.collection(), columns=["intransigence"])
     assert one.columns[0].unit == "m"
     assert "of earlier tasks it is unknown" in one.caption
 
@@ -118,23 +118,23 @@ def test_intransigence_is_of_the_task_whose_joint_model_is_known(maker, made):
 def test_a_baseline_that_a_column_needs_is_a_hole(maker):
     for method in ("finetune", "had"):
         maker.run(method)
-    one, = sequence_table.build(maker.collection(), columns=["metrics", "gap"])
+    one, = sequence_tables(maker.collection(), columns=["metrics", "gap"])
     assert [hole.command for hole in one.holes] == [
         "lhlbench run --method joint --sequence rooms_s1 --seed 0"]
     assert not any(each.best for row in one.rows for each in row.cells.values())
     assert any("no finetune and joint run" in note for note in one.notes)
-    without, = sequence_table.build(maker.collection(), columns=["metrics", "forgetting"])
+    without, = sequence_tables(maker.collection(), columns=["metrics", "forgetting"])
     assert not without.holes
     assert "No column has a baseline" in without.caption
 
 
-def test_a_gap_that_is_turned_round_is_told_and_not_ranked(maker):
+def test_a_gap_of_the_wrong_sign_has_a_note_and_is_not_ranked(maker):
     def run(method, miou):
         maker.run(method, tasks=("semantic",), matrix={"semantic": {
             "miou": [miou], "pixel_accuracy": [50.0 + miou]}})
     for method, miou in (("finetune", 30), ("had", 25), ("lwf", 40), ("joint", 20)):
         run(method, miou)
-    one, = sequence_table.build(maker.collection(), columns=["gap"])
+    one, = sequence_tables(maker.collection(), columns=["gap"])
     assert "joint is worse than finetune on semantic miou, semantic pixel_accuracy" in one.notes[0]
     assert not any(row.cells["gap"].best or row.cells["gap"].second for row in one.rows)
 
@@ -142,15 +142,15 @@ def test_a_gap_that_is_turned_round_is_told_and_not_ranked(maker):
 def test_columns_are_picked_by_name(maker):
     maker.run("finetune")
     maker.run("finetune", sequence="other_s1", tasks=TASKS)
-    maker_tables = sequence_table.build(maker.collection(),
-                                        columns=["edges/f_max", "metrics", "delta", "delta"])
-    assert [[column.key for column in one.columns] for one in maker_tables] == [
+    tables = sequence_tables(maker.collection(),
+                             columns=["edges/f_max", "metrics", "delta", "delta"])
+    assert [[column.key for column in one.columns] for one in tables] == [
         ["edges/f_max", "semantic/miou", "depth/abs", "delta"],
         ["semantic/miou", "depth/abs", "normals/mean", "delta"]]
     with pytest.raises(RequestError, match="Did you mean transfer"):
-        sequence_table.build(maker.collection(), columns=["tranfer"])
+        sequence_tables(maker.collection(), columns=["tranfer"])
     with pytest.raises(RequestError, match="Did you mean depth/abs"):
-        sequence_table.build(maker.collection(), columns=["depth/abz"])
+        sequence_tables(maker.collection(), columns=["depth/abz"])
 
 
 @pytest.mark.parametrize("convention", ["pixel", "batch:16"])
@@ -158,7 +158,7 @@ def test_columns_are_picked_by_name(maker):
 def test_captions_always_say_how_the_numbers_came_about(maker, columns, convention):
     for seed in (0, 4):
         maker.run("finetune", seed)
-    one, = sequence_table.build(maker.collection(), columns=columns, convention=convention)
+    one, = sequence_tables(maker.collection(), columns=columns, convention=convention)
     assert f"{convention[:5]} convention" in one.caption
     for words in ("after the last epoch of the last phase", "2 seeds (0, 4)", "of 1 order"):
         assert words in one.caption
@@ -170,16 +170,16 @@ def test_captions_always_say_how_the_numbers_came_about(maker, columns, conventi
 VALUES = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=7)
 
 
-def marked(values, higher, bounds=0):
+def marks(values, higher, bounds=0):
     rows = [Row(str(index), "", {}, index < bounds, (), (), {"x": Cell(value, n=1, of=1)})
             for index, value in enumerate(values)]
     return [(row.cells["x"].best, row.cells["x"].second)
-            for row in marks(rows, [Column("x", "x", "", higher)])]
+            for row in marked(rows, [Column("x", "x", "", higher)])]
 
 
 @given(VALUES, st.booleans())
 def test_best_and_second_are_what_sorting_says(values, higher):
-    found = marked(values, higher)
+    found = marks(values, higher)
     for value, (best, second) in zip(values, found, strict=True):
         better = sum(other > value if higher else other < value for other in values)
         assert best == (better == 0 and len(values) > 1)
@@ -188,22 +188,22 @@ def test_best_and_second_are_what_sorting_says(values, higher):
 
 @given(VALUES, st.booleans(), st.randoms())
 def test_marks_depend_on_neither_sign_nor_order(values, higher, random):
-    found = marked(values, higher)
-    assert found == marked([-value for value in values], not higher)
+    found = marks(values, higher)
+    assert found == marks([-value for value in values], not higher)
     order = random.sample(range(len(values)), len(values))
-    assert [found[index] for index in order] == marked([values[index] for index in order], higher)
+    assert [found[index] for index in order] == marks([values[index] for index in order], higher)
 
 
 def test_bounds_and_columns_without_a_direction_are_not_marked():
-    assert marked([9, 1, 2, 3], True, bounds=1) == [
+    assert marks([9, 1, 2, 3], True, bounds=1) == [
         (False, False), (False, False), (False, True), (True, False)]
-    assert marked([1, 2, 3], None) == [(False, False)] * 3
+    assert marks([1, 2, 3], None) == [(False, False)] * 3
 
 
 # Formats
 
 def test_the_second_best_is_underlined_where_a_format_can(maker, made):
-    tables = sequence_table.build(maker.collection(), columns=["delta"])
+    tables = sequence_tables(maker.collection(), columns=["delta"])
     second = next(row.cells["delta"] for row in tables[0].rows if row.cells["delta"].second)
     text = f"{second.mean:.2f} ± {second.std:.2f}"
     assert f"<u>{text}</u>" in render(tables, "html")
@@ -228,9 +228,9 @@ def test_what_a_record_says_ends_no_comment_and_no_row(maker):
     maker.run("had", 1, command="lhlbench run --method 'x/\n\\end{document}.py'",
               method_config={"mode": evil}, failed="one\ntwo")
     for format in ("latex", "md", "html"):
-        text = render(sequence_table.build(maker.collection()), format)
+        text = render(sequence_tables(maker.collection()), format)
         assert "\x1b" not in text
         assert not any(line.lstrip().startswith(("\\input", "\\end{document}"))
                        for line in text.splitlines())
-    rows = render(sequence_table.build(maker.collection()), "latex").splitlines()
+    rows = render(sequence_tables(maker.collection()), "latex").splitlines()
     assert any(line.startswith("{}[0pt]") for line in rows)

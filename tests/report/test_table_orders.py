@@ -13,10 +13,9 @@ import pytest
 
 from benchmark.cli.app import invoke
 from benchmark.errors import RequestError
-from benchmark.report.runs.collection import Collection
-from benchmark.report.runs.costs import COLUMNS
-from benchmark.report.tables import ablation_table, order_table, sequence_table
-from benchmark.report.tables.columns import kinds
+from benchmark.report.runs.collection import RunCollection
+from benchmark.report.runs.scoring import score_columns
+from benchmark.report.tables.build import ablation_tables, order_tables, sequence_tables
 from benchmark.report.tables.render import render
 from benchmark.scores import Matrix, delta
 
@@ -54,7 +53,7 @@ def test_each_order_has_a_column_and_all_weigh_the_same(maker):
     collection = fill(maker)
     maker.run("finetune", 2, "rooms_s2", ORDERS["rooms_s2"])
     maker.run("had", 2, "rooms_s2", ORDERS["rooms_s2"])
-    one, = order_table.build(maker.collection())
+    one, = order_tables(maker.collection())
     assert [column.key for column in one.columns] == [
         "mean", "worst_order", "rank", "rooms_s1", "rooms_s2", "rooms_s10"]
     cells = rows_of(one)["had"].cells
@@ -68,12 +67,12 @@ def test_each_order_has_a_column_and_all_weigh_the_same(maker):
     assert cells["mean"].interval.low < cells["mean"].mean < cells["mean"].interval.high
     assert cells["worst_order"].mean == pytest.approx(min(means))
     assert rows_of(one)["lwf"].missing == (("rooms_s2", 2),)
-    complete, = order_table.build(collection)
+    complete, = order_tables(collection)
     assert complete.rows[0].cells["mean"].best
 
 
 def test_complete_grids_rank_by_the_mean_over_all_runs(maker):
-    one, = order_table.build(fill(maker))
+    one, = order_tables(fill(maker))
     assert not one.holes
     lifelong = [row for row in one.rows if not row.bound]
     assert [row.label for row in lifelong] == ["had", "lwf", "finetune"]
@@ -89,7 +88,7 @@ def test_incomplete_grids_show_every_hole_and_rank_nothing(maker):
     fill(maker)
     maker.run("ewc", 1, "rooms_s2", ORDERS["rooms_s2"])
     maker.run("spg", 0, "rooms_s1", ORDERS["rooms_s1"], failed="loss is not finite")
-    one, = order_table.build(maker.collection())
+    one, = order_tables(maker.collection())
     assert len(one.holes) == 5 + 6
     assert "lhlbench run --method ewc --sequence rooms_s10 --seed 0" in [
         hole.command for hole in one.holes]
@@ -108,31 +107,31 @@ def test_incomplete_grids_show_every_hole_and_rank_nothing(maker):
 
 
 def test_without_the_baseline_its_runs_are_the_holes(maker):
-    one, = order_table.build(fill(maker, ("had", "lwf")))
+    one, = order_tables(fill(maker, ("had", "lwf")))
     assert {hole.label for hole in one.holes} == {"finetune"}
     assert len(one.holes) == 6
     assert all(row.cells["mean"].mean is None for row in one.rows)
 
 
 def test_a_mean_of_single_seeds_has_no_interval(maker):
-    one, = order_table.build(fill(maker, seeds=(3,)))
+    one, = order_tables(fill(maker, seeds=(3,)))
     assert rows_of(one)["had"].cells["mean"].interval is None
     assert "no interval" in one.caption
 
 
-@pytest.mark.parametrize("build", [sequence_table.build, order_table.build])
+@pytest.mark.parametrize("build", [sequence_tables, order_tables])
 def test_tables_do_not_depend_on_the_order_of_records(maker, build):
     collection = fill(maker)
     expected = build(collection)
     for seed in range(3):
         shuffled = random.Random(seed).sample(collection.complete, len(collection.complete))
-        assert build(Collection(tuple(shuffled))) == expected
+        assert build(RunCollection(tuple(shuffled))) == expected
 
 
 def test_csv_names_runs_by_order_and_seed(maker):
     fill(maker, ("finetune", "had"))
     maker.run("lwf", 1, "rooms_s2", ORDERS["rooms_s2"])
-    text = render(order_table.build(maker.collection()), "csv")
+    text = render(order_tables(maker.collection()), "csv")
     lines = list(csv.DictReader(io.StringIO(text)))
     mean = next(line for line in lines if (line["method"], line["column"]) == ("had", "mean"))
     assert float(mean["low"]) < float(mean["mean"]) < float(mean["high"])
@@ -158,7 +157,7 @@ def test_rows_change_one_setting_and_are_paired_with_the_usual_one(maker):
             run = maker.run("had", seed, sequence, tasks, method_config={"weight": 7.0},
                             matrix=dict(maker.run("lwf", seed, sequence, tasks).record.matrix))
             assert run.record.method.config == {"weight": 7.0}
-    one, = ablation_table.build(maker.collection(), "had")
+    one, = ablation_tables(maker.collection(), "had")
     assert [row.label for row in one.rows] == [
         "had", "had (bins=3)", "had (weight=5.0)", "had (weight=7.0)"]
     assert any("changes several settings: had (bins=3, weight=2.0)" in note for note in one.notes)
@@ -177,7 +176,7 @@ def test_configurations_that_change_nothing_are_equally_good(maker):
     for config in ({"weight": 1.0, "bins": 2}, {"weight": 5.0, "bins": 2},
                    {"weight": 1.0, "bins": 3}):
         fill(maker, ("lwf",), method_config=config)
-    one, = ablation_table.build(maker.collection(), "lwf")
+    one, = ablation_tables(maker.collection(), "lwf")
     assert [row.label for row in one.rows] == ["lwf", "lwf (bins=3)", "lwf (weight=5.0)"]
     assert not one.holes
     # The same matrices under each configuration: equal, and equally good.
@@ -190,7 +189,7 @@ def test_a_baseline_that_was_run_elsewhere_only_is_a_hole(maker):
     maker.run("had", 0, "rooms_s1", ORDERS["rooms_s1"])
     maker.run("had", 1, "rooms_s1", ORDERS["rooms_s1"])
     maker.run("had", 0, "rooms_s1", ORDERS["rooms_s1"], method_config={"weight": 5.0})
-    one, = ablation_table.build(maker.collection(), "had")
+    one, = ablation_tables(maker.collection(), "had")
     assert [hole.command for hole in one.holes] == [
         "lhlbench run --method had --sequence rooms_s1 --seed 1 --method-set weight=5.0",
         "lhlbench run --method finetune --sequence rooms_s1 --seed 0",
@@ -202,14 +201,14 @@ def test_the_usual_configuration_can_be_named(maker):
     fill(maker, ("finetune", "had"))
     fill(maker, ("had",), method_config={"weight": 5.0})
     with pytest.raises(RequestError, match=r"--ablation 'had \(weight=1.0\)'"):
-        ablation_table.build(maker.collection(), "had")
-    one, = ablation_table.build(maker.collection(), "had (weight=5.0)")
+        ablation_tables(maker.collection(), "had")
+    one, = ablation_tables(maker.collection(), "had (weight=5.0)")
     assert [row.label for row in one.rows] == ["had (weight=5.0)", "had (weight=1.0)"]
     assert not one.holes
     with pytest.raises(RequestError, match="Did you mean had"):
-        ablation_table.build(maker.collection(), "hat")
+        ablation_tables(maker.collection(), "hat")
     with pytest.raises(RequestError, match="--method-set KEY=VALUE"):
-        ablation_table.build(maker.collection(), "finetune")
+        ablation_tables(maker.collection(), "finetune")
 
 
 # The command
@@ -229,7 +228,7 @@ def test_what_the_page_about_tables_shows_is_printed(words, tmp_path, capsys):
 
 
 def test_the_page_about_tables_lists_every_column():
-    for name in ("metrics", "rank", *kinds("finetune"), *COLUMNS):
+    for name in ("metrics", "rank", *score_columns("finetune")):
         assert f"`{name}`" in PAGE
 
 

@@ -1,4 +1,4 @@
-"""An edited record is refused, and the first difference told."""
+"""An edited record is refused, with the first difference as the message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.data.loading.blocks import batch_sizes
 from benchmark.record import load_statistics, run_id, save_statistics
-from benchmark.report.submission.validation import problems
+from benchmark.report.submission.validation import first_problem
 
 PUBLISHED = shipped("results/published") / "rooms_s1"
 
@@ -91,10 +91,10 @@ EDITS = [
 
 @pytest.mark.parametrize(("dotted", "value", "message"), EDITS,
                          ids=[f"{dotted}={value}" for dotted, value, _ in EDITS])
-def test_an_edit_is_told(copied, dotted, value, message):
+def test_an_edit_is_refused(copied, dotted, value, message):
     folder = copied()
     edit(folder, put(dotted, value))
-    found = problems(folder)
+    found = first_problem(folder)
     assert found is not None
     assert message in found
     assert "\n" not in found
@@ -103,7 +103,7 @@ def test_an_edit_is_told(copied, dotted, value, message):
 @pytest.mark.parametrize(("images", "message"), [
     (2, "phase 1: steps is 300; 12 epochs of 0 images"), (0, "greater than or equal to 1"),
     (10 ** 7, "phase 1: steps is 300"), (10 ** 15, "")])
-def test_absurd_counts_are_told_at_once(copied, images, message):
+def test_absurd_counts_are_refused_at_once(copied, images, message):
     folder = copied()
 
     def change(content):
@@ -111,7 +111,7 @@ def test_absurd_counts_are_told_at_once(copied, images, message):
         put("config.dataset.train", images)(content)
 
     edit(folder, change)
-    assert message in problems(folder)
+    assert message in first_problem(folder)
 
 
 FREE = ("environment", "config.recipe.about", "eval_seconds", "peak_memory_bytes", "cost", "reason",
@@ -130,15 +130,15 @@ def test_every_number_and_word_is_held_by_another(copied):
     folder = copied()
     file = folder / "record.json"
     whole = file.read_text()
-    assert problems(folder) is None
-    told = [(place, value) for place, value in leaves(json.loads(whole))
-            if not any(free in place for free in FREE)]
-    assert len(told) > 100
-    for place, value in told[::3]:
+    assert first_problem(folder) is None
+    checked = [(place, value) for place, value in leaves(json.loads(whole))
+               if not any(free in place for free in FREE)]
+    assert len(checked) > 100
+    for place, value in checked[::3]:
         other = (not value if isinstance(value, bool) else f"{value}x" if isinstance(value, str)
                  else 1 if value is None or isinstance(value, list) else value + 1)
         edit(folder, put(place, other))
-        assert problems(folder) is not None, place
+        assert first_problem(folder) is not None, place
         file.write_text(whole)
 
 
@@ -150,7 +150,7 @@ def test_an_edited_order_of_tasks_is_not_the_sequence_s(copied):
         content["config"]["tasks"] = [task["name"] for task in content["tasks"]]
 
     edit(folder, swap)
-    assert "rooms_s1 is semantic, depth, normal" in problems(folder)
+    assert "rooms_s1 is semantic, depth, normal" in first_problem(folder)
 
 
 def test_a_configuration_edited_everywhere_still_betrays_itself_by_the_run_id(copied):
@@ -161,7 +161,7 @@ def test_a_configuration_edited_everywhere_still_betrays_itself_by_the_run_id(co
         put("method.config.weight", 9.0)(content)
 
     edit(folder, change)
-    assert "one of them was changed" in problems(folder)
+    assert "one of them was changed" in first_problem(folder)
 
 
 def statistics(change):
@@ -205,17 +205,17 @@ def incomplete(content):
     (dropped_phase, "lacks semantic after phase 2"), (added_task, "holds depth after phase 1"),
     (fewer_images, "[199] rows, dataset.eval_images is 200"), (negative, "no sum of errors"),
     (other_type, "float32"), (doubled, "its statistics give"), (incomplete, "histogram")])
-def test_edited_statistics_are_told(copied, change, message):
+def test_edited_statistics_are_refused(copied, change, message):
     folder = copied()
     statistics(change)(folder)
-    assert message in problems(folder)
+    assert message in first_problem(folder)
 
 
 def test_a_bound_passed_off_as_a_lifelong_method_is_found_out(copied):
     folder = copied("joint")
-    assert problems(folder) is None
+    assert first_problem(folder) is None
     edit(folder, put("method.kind", "lifelong"))
-    assert problems(folder) == "method.kind is lifelong, joint is bound"
+    assert first_problem(folder) == "method.kind is lifelong, joint is bound"
 
 
 def rename(old, new):
@@ -262,16 +262,16 @@ def test_hostile_files_are_refused_with_one_message(copied, capsys, change, mess
     folder = copied()
     change(folder)
     assert invoke(["validate", str(folder)]) == 2
-    told = capsys.readouterr()
-    assert message in told.out
-    assert told.err == "lhlbench: 1 of 1 records are not valid\n"
+    printed = capsys.readouterr()
+    assert message in printed.out
+    assert printed.err == "lhlbench: 1 of 1 records are not valid\n"
 
 
-def test_an_infinite_number_is_told_with_its_place(copied):
+def test_an_infinite_number_is_refused_with_its_place(copied):
     folder = copied()
     edit(folder, put("config.dataset.seed", 77777))
     rename("77777", "1e999")(folder)
-    assert problems(folder) == "config.dataset.seed is inf"
+    assert first_problem(folder) == "config.dataset.seed is inf"
 
 
 def test_folders_and_globs_of_records(copied, capsys, tmp_path):
@@ -299,14 +299,14 @@ def test_rendered_data_are_the_same_for_all(copied, capsys):
         content["run_id"] = run_id(content["config"], "0123456789abcdef", content["protocol"])
 
     edit(odd, change)
-    assert problems(odd) is None
+    assert first_problem(odd) is None
     assert invoke(["validate", str(odd.parent), "--json"]) == 2
     found = json.loads(capsys.readouterr().out)
     assert "other records have 7376afb8004200e6" in found[str(odd)]
     assert [found[str(other)] for other in others] == [None, None]
 
 
-def test_records_are_held_against_the_data_that_are_here(tiny, capsys):
+def test_records_are_compared_with_the_data_that_are_here(tiny, capsys):
     outcome = tiny("finetune", settings=["recipe.epochs=1"])
     words = ["validate", str(outcome.folder), "--with-data"]
     assert invoke(words) == 0

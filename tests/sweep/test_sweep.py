@@ -1,10 +1,11 @@
-"""Sweeps: what they are asked for, and that no run is lost, whatever becomes of the others."""
+"""Sweeps: the runs they consist of, and that none is lost, whatever becomes of the others."""
 
 from __future__ import annotations
 
 import json
 import os
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,21 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from benchmark.cli import sweeping
+from benchmark.cli import sweep
 from benchmark.cli.app import invoke
 from benchmark.config.family import find_sequence
 from benchmark.data.sources.source import DataPaths
-from benchmark.engine.callbacks import Options
 from benchmark.engine.execute import execute
+from benchmark.engine.options import Options
+from benchmark.engine.plan import make_plan
+from benchmark.engine.request import RunRequest
 from benchmark.record import load
 from benchmark.registry import find_method, method_names
-from benchmark.sweep.jobs import Job, jobs_of
-from benchmark.sweep.pool import carry_out
-from benchmark.sweep.progress import Event, Tally
-from benchmark.sweep.status import survey
+from benchmark.sweep import pool
+from benchmark.sweep.jobs import run_requests
+from benchmark.sweep.pool import run_all
+from benchmark.sweep.progress import RunEvent, SweepProgress
+from benchmark.sweep.status import PlannedRun, plan_runs
 from tests.helpers.tiny import TINY
 
 QUICK = (*TINY, "recipe.epochs=1")
@@ -34,28 +38,28 @@ def words(*more, settings=QUICK):
     return ["sweep", *(word for setting in settings for word in ("--set", setting)), *more]
 
 
-def asked(methods="finetune", sequences="rooms_s1", seeds="0", **more):
-    return jobs_of(methods, sequences, seeds, **more)
+def requests(methods="finetune", sequences="rooms_s1", seeds="0", **more):
+    return run_requests(methods, sequences, seeds, **more)
 
 
 def test_globs_of_methods_are_the_lifelong_ones_and_bounds_are_named():
     lifelong = [name for name in method_names() if find_method(name).kind == "lifelong"]
-    assert [job.method for job in asked(methods="*")] == lifelong
-    assert [job.method for job in asked(methods="joint, er,der*,er")] == [
+    assert [each.method for each in requests(methods="*")] == lifelong
+    assert [each.method for each in requests(methods="joint, er,der*,er")] == [
         "joint", "er", "der", "derpp"]
 
 
 def test_globs_of_sequences_are_those_that_are_listed(tmp_path):
-    assert [job.sequence for job in asked(sequences="rooms_s[12],rooms_s6")] == [
+    assert [each.sequence for each in requests(sequences="rooms_s[12],rooms_s6")] == [
         "rooms_s1", "rooms_s2", "rooms_s6"]
-    assert len(asked(sequences="pascal5_*")) == 10
+    assert len(requests(sequences="pascal5_*")) == 10
     unlisted = next(f"pascal5_s{k}" for k in range(2, 99)
                     if not find_sequence(f"pascal5_s{k}").listed)
-    assert [job.sequence for job in asked(sequences=unlisted)] == [unlisted]
+    assert [each.sequence for each in requests(sequences=unlisted)] == [unlisted]
     own = tmp_path / "mine.yaml"
     own.write_text("family: mine\nabout: x\ndataset: {name: rooms}\nrecipe: rooms\n"
                    "tasks: [depth, normal]\n")
-    assert [job.sequence for job in asked(sequences=f"{own}:*")] == [f"{own}:s1", f"{own}:s2"]
+    assert [each.sequence for each in requests(sequences=f"{own}:*")] == [f"{own}:s1", f"{own}:s2"]
 
 
 @examples(max_examples=20, deadline=None)
@@ -63,22 +67,22 @@ def test_globs_of_sequences_are_those_that_are_listed(tmp_path):
 def test_seeds_are_numbers_and_ranges(parts):
     text = ",".join(f"{first}-{first + more}" if more else str(first) for first, more in parts)
     wanted = [first + k for first, more in parts for k in range(more + 1)]
-    assert [job.seed for job in asked(seeds=text)] == list(dict.fromkeys(wanted))
+    assert [each.seed for each in requests(seeds=text)] == list(dict.fromkeys(wanted))
 
 
 def test_all_methods_come_on_one_sequence_and_seed_before_the_next():
-    jobs = asked("ewc,finetune", "rooms_s1,rooms_s2", "0-1", method_settings=["ewc:weight=3"])
-    assert [(job.seed, job.sequence, job.method) for job in jobs] == [
+    found = requests("ewc,finetune", "rooms_s1,rooms_s2", "0-1", method_settings=["ewc:weight=3"])
+    assert [(each.seed, each.sequence, each.method) for each in found] == [
         (seed, sequence, method) for seed in (0, 1) for sequence in ("rooms_s1", "rooms_s2")
         for method in ("ewc", "finetune")]
-    assert jobs[0].command(["--device", "cpu"]) == (
+    assert found[0].command(["--device", "cpu"]) == (
         "lhlbench run --method ewc --sequence rooms_s1 --seed 0 --method-set weight=3 --device cpu")
-    assert jobs[1].method_settings == ()
-    assert asked(recipe="released", tuned=True, settings=["recipe.lr=0.1"])[0].command() == (
+    assert found[1].method_settings == ()
+    assert requests(recipe="released", tuned=True, settings=["recipe.lr=0.1"])[0].command() == (
         "lhlbench run --method finetune --sequence rooms_s1 --seed 0 --set recipe.lr=0.1 "
         "--recipe released --tuned")
-    both = asked("ewc,mas", method_settings=["weight=3", "mas:weight=a:b=c"])
-    assert [job.method_settings for job in both] == [("weight=3",), ("weight=3", "weight=a:b=c")]
+    both = requests("ewc,mas", method_settings=["weight=3", "mas:weight=a:b=c"])
+    assert [each.method_settings for each in both] == [("weight=3",), ("weight=3", "weight=a:b=c")]
 
 
 @pytest.mark.parametrize(("more", "message"), [
@@ -129,7 +133,7 @@ def trouble(folder, what, what_it_does):
     return str(path)
 
 
-def test_what_fails_is_told_and_the_rest_is_done(tiny, tmp_path, capsys):
+def test_failures_are_reported_and_the_rest_is_done(tiny, tmp_path, capsys):
     runs = tmp_path / "runs"
     killed = trouble(tmp_path, "killed",
                      "print('out of luck', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
@@ -171,13 +175,13 @@ def test_what_fails_is_told_and_the_rest_is_done(tiny, tmp_path, capsys):
         "left", "left", "failed", "done", "left"]
 
 
-def test_runs_that_are_done_start_no_process_and_old_failures_are_told(tiny, tmp_path, capsys,
+def test_finished_runs_start_no_process_and_old_failures_are_reported(tiny, tmp_path, capsys,
                                                                        monkeypatch):
     def nothing(*args):
         raise AssertionError("a process was started")
 
     folder = tiny("finetune", settings=["recipe.epochs=1"]).folder
-    monkeypatch.setattr(sweeping, "carry_out", nothing)
+    monkeypatch.setattr(pool, "run_all", nothing)
     request = words("--methods", "finetune", "--sequences", "rooms_s1", "--runs",
                     str(folder.parent))
     assert invoke(request) == 0
@@ -195,28 +199,28 @@ def test_runs_that_are_done_start_no_process_and_old_failures_are_told(tiny, tmp
 def test_stopping_leaves_runs_that_go_on(cache, tmp_path):
     options = Options(runs=tmp_path / "runs", data_paths=DataPaths(cache), device="cpu",
                       checkpoint_seconds=0)
-    job = Job("finetune", "rooms_s1", 0, (*TINY, "recipe.epochs=40"))
-    (entry,) = survey([job], options)
-    events = carry_out([entry], options, 1)
+    request = RunRequest("finetune", "rooms_s1", 0, (*TINY, "recipe.epochs=40"))
+    (run,) = plan_runs([request], options)
+    events = run_all([run], options, 1)
     for event in events:
-        if event.share > 0.1:
+        if event.fraction > 0.1:
             break
-    assert event.where.startswith("phase 1/3, epoch ")
+    assert event.position.startswith("phase 1/3, epoch ")
     events.close()
-    assert (entry.folder / "inside.safetensors").exists()
-    assert not [file for file in entry.folder.iterdir() if file.name.startswith(".inside")]
-    with FileLock(entry.folder / ".lock", timeout=0):
+    assert (run.folder / "inside.safetensors").exists()
+    assert not [file for file in run.folder.iterdir() if file.name.startswith(".inside")]
+    with FileLock(run.folder / ".lock", timeout=0):
         pass
-    (again,) = survey([job], options)
+    (again,) = plan_runs([request], options)
     assert again.state == "left"
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
-    def interrupted(entries, *rest):
-        yield Event(entries[0], "done", seconds=1.0)
+    def interrupted(runs, *rest):
+        yield RunEvent(runs[0], "done", seconds=1.0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeping, "carry_out", interrupted)
+    monkeypatch.setattr(pool, "run_all", interrupted)
     assert invoke(words("--methods", "ewc,finetune", "--sequences", "rooms_s1", "--runs",
                         str(tmp_path))) == 130
     assert "interrupted; 1 of 2 runs are done, and the same command goes on" in (
@@ -226,53 +230,56 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 def test_a_method_changed_meanwhile_is_not_run_under_its_old_name(cache, tmp_path):
     file = Path(trouble(tmp_path, "fine", "pass"))
     options = Options(runs=tmp_path / "runs", data_paths=DataPaths(cache), device="cpu")
-    (entry,) = survey([Job(str(file), "rooms_s1", 0, QUICK)], options)
+    (run,) = plan_runs([RunRequest(str(file), "rooms_s1", 0, QUICK)], options)
     file.write_text(file.read_text() + "\n# another idea\n")
-    *_, last = carry_out([entry], options, 1)
+    *_, last = run_all([run], options, 1)
     assert last.state == "failed"
     assert "changed after the sweep had begun" in last.reason
-    assert not entry.folder.exists()
+    assert not run.folder.exists()
 
 
-def test_the_same_run_asked_for_twice_is_one(cache, tmp_path):
+def test_requests_of_the_same_run_are_one_run(cache, tmp_path):
     options = Options(runs=tmp_path, data_paths=DataPaths(cache), device="cpu")
-    jobs = [Job("ewc", "rooms_s1", 0, QUICK), Job("ewc", "rooms_s1", 0, QUICK, ("weight=100.0",)),
-            Job("ewc", "rooms_s1", 1, QUICK)]
-    assert [entry.job for entry in survey(jobs, options)] == [jobs[0], jobs[2]]
+    usual = RunRequest("ewc", "rooms_s1", 0, QUICK)
+    other = replace(usual, seed=1)
+    same = replace(usual, method_settings=("weight=100.0",))
+    runs = plan_runs([usual, same, other], options)
+    assert [run.request for run in runs] == [usual, other]
 
 
-def entries(count):
-    return [type("Entry", (), {"run_id": str(k), "job": k})() for k in range(count)]
+def planned(count):
+    return [PlannedRun(RunRequest("ewc", "rooms_s1", k), str(k), Path(str(k)), "", "left")
+            for k in range(count)]
 
 
 @given(seconds=st.lists(st.floats(1, 1000), min_size=1, max_size=6), left=st.integers(0, 6),
        shares=st.lists(st.floats(0, 1), max_size=4), workers=st.integers(1, 4))
 def test_time_left_is_what_is_left_at_the_pace_so_far(seconds, left, shares, workers):
-    them = entries(len(seconds) + len(shares) + left)
-    tally = Tally(them, workers)
-    assert tally.seconds_left() is None
-    for entry, took in zip(them, seconds, strict=False):
-        tally.take(Event(entry, "done", 1.0, seconds=took))
-    for entry, share in zip(them[len(seconds):], shares, strict=False):
-        tally.take(Event(entry, "running", share))
+    runs = planned(len(seconds) + len(shares) + left)
+    progress = SweepProgress(runs, workers)
+    assert progress.seconds_left() is None
+    for run, took in zip(runs, seconds, strict=False):
+        progress.update(RunEvent(run, "done", 1.0, seconds=took))
+    for run, share in zip(runs[len(seconds):], shares, strict=False):
+        progress.update(RunEvent(run, "running", share))
     mean = sum(seconds) / len(seconds)
     work = [1.0] * left + [1 - share for share in shares]
     expected = mean * max(sum(work) / workers, max(work, default=0))
-    assert tally.seconds_left() == pytest.approx(expected)
-    assert sum(tally.counts().values()) == len(them)
+    assert progress.seconds_left() == pytest.approx(expected)
+    assert sum(progress.counts().values()) == len(runs)
 
 
 def test_cores_are_divided_unless_the_user_says(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert [sweeping._threads(workers) for workers in (1, 3, 20)] == [8, 2, 1]
+    assert [sweep._threads(workers) for workers in (1, 3, 20)] == [8, 2, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert sweeping._threads(2) is None
+    assert sweep._threads(2) is None
 
 
 def test_a_run_alone_and_a_run_of_a_sweep_have_the_same_name(cache, tmp_path):
     options = Options(runs=tmp_path, data_paths=DataPaths(cache), device="cpu")
-    job = Job("finetune", "rooms_s1", 3, QUICK)
-    (entry,) = survey([job], options)
-    assert execute(job.plan(), options).folder == entry.folder
-    assert survey([job], options)[0].state == "done"
+    request = RunRequest("finetune", "rooms_s1", 3, QUICK)
+    (run,) = plan_runs([request], options)
+    assert execute(make_plan(request), options).folder == run.folder
+    assert plan_runs([request], options)[0].state == "done"

@@ -1,1 +1,1 @@
-"""From files to arrays: decoding, label descriptions, and the copies people hold."""
+"""From files to arrays: decoding, label descriptions, matching, and readers of copies."""

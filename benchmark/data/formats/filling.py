@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmark.data.formats.progress import counting
-from benchmark.data.formats.reading import Reading, Targets
+from benchmark.data.formats.reader import DatasetReader, Targets
 from benchmark.data.store.codec import DTYPE, Codec
 from benchmark.data.store.files import IMAGE, SPLITS, Split
 from benchmark.data.store.writer import StoreWriter
@@ -22,10 +26,13 @@ from benchmark.tasks import Task
 
 _MOST_WORKERS = 16
 _SCANNED_AT_ONCE = 16
+_QUIET_SECONDS = 2.0
+"""Seconds a preparation may take before its progress is shown."""
 _Arrays = Mapping[str, NDArray[Any]]
 
 
-def fill(writer: StoreWriter, reading: Reading, what: str, workers: int | None = None) -> list[str]:
+def fill(writer: StoreWriter, reading: DatasetReader, what: str,
+         workers: int | None = None) -> list[str]:
     """Read every image and target into the store; returns notes for its manifest.
 
     Rows that an interrupted call had finished are left alone. Raises `DataError`, naming the
@@ -46,15 +53,15 @@ def fill(writer: StoreWriter, reading: Reading, what: str, workers: int | None =
             _put(arrays[split], row, targets, reading, split)
         return name, len(rows)
 
-    with counting(what, sum(len(rows) for _, rows in left.values())) as counter:
+    with image_progress(what, sum(len(rows) for _, rows in left.values())) as progress:
         for name, count in _in_parallel(work, list(left), workers):
             writer.note_done(name)
-            counter.add(count)
+            progress.advance(count)
     writer.flush()
-    return [*reading.notes, *_scan(writer, reading, arrays)]
+    return [*reading.notes, *reading.content_notes(), *_scan(writer, reading, arrays)]
 
 
-def _arrays(writer: StoreWriter, reading: Reading, split: Split) -> dict[str, NDArray[Any]]:
+def _arrays(writer: StoreWriter, reading: DatasetReader, split: Split) -> dict[str, NDArray[Any]]:
     count = len(reading.names[split])
     arrays = {IMAGE: writer.array(split, IMAGE, (count, 3, *reading.size), "uint8")}
     for task in reading.tasks:
@@ -67,7 +74,7 @@ def _arrays(writer: StoreWriter, reading: Reading, split: Split) -> dict[str, ND
     return arrays
 
 
-def _put(arrays: _Arrays, row: int, targets: Targets, reading: Reading, split: Split) -> None:
+def _put(arrays: _Arrays, row: int, targets: Targets, reading: DatasetReader, split: Split) -> None:
     if set(targets) != set(arrays):
         raise ValueError(f"the reader delivered {sorted(targets)}, not {sorted(arrays)}")
     for name, array in arrays.items():
@@ -95,7 +102,7 @@ def _in_parallel(work: Any, names: Sequence[str], workers: int) -> Iterator[tupl
         pool.shutdown(cancel_futures=True)
 
 
-def _scan(writer: StoreWriter, reading: Reading,
+def _scan(writer: StoreWriter, reading: DatasetReader,
           arrays: Mapping[Split, _Arrays]) -> Iterator[str]:
     """Notes on what the finished arrays show. Raises `DataError` for a split without a label."""
     for split in SPLITS:
@@ -129,3 +136,49 @@ def portions(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """An array a few images at a time."""
     return (array[start:start + _SCANNED_AT_ONCE]
             for start in range(0, len(array), _SCANNED_AT_ONCE))
+
+
+class ImageProgress:
+    """Progress of a long preparation: a bar on a terminal, one line elsewhere."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total, self._done = what, total, 0
+        self._start = time.monotonic()
+        self._bar: Progress | None = None
+        self._shown = False
+
+    def advance(self, images: int) -> None:
+        """Count `images` more as finished."""
+        self._done += images
+        elapsed = time.monotonic() - self._start
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=self._done)
+        elif elapsed > _QUIET_SECONDS and self._done < self._total and not self._shown:
+            self._shown = True
+            self._show(elapsed * (self._total / self._done - 1))
+
+    def _show(self, seconds_left: float) -> None:
+        if sys.stderr.isatty():
+            self._bar = Progress(TextColumn("{task.description}"), BarColumn(),
+                                 MofNCompleteColumn(), TimeRemainingColumn(),
+                                 console=Console(stderr=True), transient=True)
+            self._bar.add_task(self._what, total=self._total, completed=self._done)
+            self._bar.start()
+        else:
+            print(f"{self._what}: {self._total} images, about {seconds_left:.0f} s left",
+                  file=sys.stderr)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar:
+            self._bar.stop()
+
+
+@contextmanager
+def image_progress(what: str, total: int) -> Iterator[ImageProgress]:
+    """Show the progress of `total` images until the block ends."""
+    progress = ImageProgress(what, total)
+    try:
+        yield progress
+    finally:
+        progress.close()

@@ -1,4 +1,4 @@
-"""Which files of a folder belong together, and which of the images are for evaluation."""
+"""Matching images with their labels by file name, and choosing the images for evaluation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def _check_stems(stems: Any) -> Any:
 
 
 class EvalRule(BaseModel):
-    """Which images are for evaluation, in exactly one of three ways; all others are for training.
+    """Rule that says which images are for evaluation, in exactly one of three ways.
+
+    All others are for training.
 
     Names are stems: file names without folder and extension.
     """
@@ -58,9 +60,9 @@ class EvalRule(BaseModel):
         return self
 
     def choose(self, stems: Sequence[str]) -> set[str]:
-        """The stems for evaluation, whatever the order of `stems`.
+        """Return the stems for evaluation; the order of `stems` does not matter.
 
-        Raises `RequestError` when `eval` lists a stem that is not there.
+        Raises `RequestError` when `eval` lists a stem that does not exist.
         """
         if self.eval is not None:
             for stem in sorted(set(self.eval) - set(stems)):
@@ -85,9 +87,9 @@ class Item:
 
 
 def find_root(root: str, family: Path, data_root: Path | None) -> Path:
-    """The folder `root` names: absolute, or below `family`, or below `data_root`.
+    """Return the folder that `root` names: absolute, or below `family`, or below `data_root`.
 
-    Raises `DataError` when there is none, or when a relative `root` climbs with '..'.
+    Raises `DataError` when there is none, or when a relative `root` contains '..'.
     """
     path = Path(root).expanduser()
     if not path.is_absolute() and ".." in path.parts:
@@ -102,7 +104,7 @@ def find_root(root: str, family: Path, data_root: Path | None) -> Path:
 
 
 def find_files(root: Path, pattern: str, what: str) -> dict[str, Path]:
-    """The files below `root` that match, by stem; files and folders named .* do not count.
+    """Return the files below `root` that match `pattern`, by stem; hidden ones are ignored.
 
     Raises `DataError` when nothing matches, when two files have one stem, and when a link leads
     out of `root`.
@@ -124,10 +126,10 @@ def find_files(root: Path, pattern: str, what: str) -> dict[str, Path]:
 
 
 def stem_of(name: str, pattern: str) -> str:
-    """What files are matched by: the name without extension and without the pattern's own letters.
+    """Return the part of a file's name that the wildcard of the pattern stands for, no extension.
 
-    The pattern *_depth.png gives 0153 for 0153_depth.png. A pattern with several wildcards leaves
-    the whole name but its extension.
+    The pattern *_depth.png gives 0153 for 0153_depth.png. Under a pattern with several wildcards
+    it is the whole name without extension.
     """
     stem, form = PurePath(name).stem, PurePath(pattern).stem
     if form.count("*") == 1 and not set(form) & set("?["):
@@ -137,10 +139,10 @@ def stem_of(name: str, pattern: str) -> str:
 
 
 def match(images: Mapping[str, Path], labels: Mapping[str, Mapping[str, Path]]) -> list[Item]:
-    """One item per image in the order of the stems, which no file system changes.
+    """Return one item per image, sorted by stem.
 
     Raises `DataError` for an image without its label of some task; labels without an image are
-    left alone.
+    ignored.
     """
     items = []
     for stem in sorted(images):
@@ -154,7 +156,7 @@ def match(images: Mapping[str, Path], labels: Mapping[str, Mapping[str, Path]]) 
 
 
 def _refuse_outside(root: Path, files: Sequence[Path]) -> None:
-    # Folders are resolved once, files only when they are links: data sets are large.
+    # Resolving every file of a large data set is slow: folders once, files only when links.
     suspects = sorted({path.parent for path in files}) + [p for p in files if p.is_symlink()]
     for path in suspects:
         try:

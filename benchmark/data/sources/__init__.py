@@ -1,1 +1,1 @@
-"""The data sets there are, one module or package each."""
+"""Data sets, one module or package each."""

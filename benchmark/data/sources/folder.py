@@ -14,7 +14,7 @@ from benchmark.data.formats import decode
 from benchmark.data.formats.filling import fill
 from benchmark.data.formats.labels import LabelFiles
 from benchmark.data.formats.matching import EvalRule, Glob, Item, find_files, find_root, match
-from benchmark.data.formats.reading import Reading, Targets
+from benchmark.data.formats.reader import DatasetReader, Targets
 from benchmark.data.sources.source import DataPaths, SourceConfig
 from benchmark.data.store.files import IMAGE, SPLITS, Split, Store
 from benchmark.data.store.writer import StoreWriter, build
@@ -24,15 +24,15 @@ from benchmark.files import digest
 SUMMARY = "your own images and labels, described in the sequence family's file"
 
 VERSION = 2
-"""Goes up whenever the same files would give other arrays; older stores are then left alone."""
+"""To be raised whenever the same files come to give other arrays; older stores are then unused."""
 
 
 class Config(SourceConfig):
-    """The `dataset:` block of a family of the user's own; see docs/your-own-images.md."""
+    """Options of a folder of images: the `dataset:` block; see docs/your-own-images.md."""
 
     name: Literal["folder"] = "folder"
-    root: str = Field(min_length=1, description="folder of the data: absolute, beside this file "
-                                                "or below --data-root")
+    root: str = Field(min_length=1, description="folder of the data: absolute, or "
+                                                "relative to this file or to --data-root")
     images: Glob
     size: tuple[PositiveInt, PositiveInt] | None = Field(
         None, description="height and width to resize to; default: as the files are")
@@ -51,31 +51,31 @@ class Config(SourceConfig):
 
 
 def task_names(config: Config) -> tuple[str, ...]:
-    """The tasks the description names."""
+    """Return the tasks the options name."""
     return tuple(config.tasks)
 
 
-def open_store(config: Config, places: DataPaths) -> Store:
-    """The folder as a store, read again when a file, the description or VERSION has changed.
+def open_store(config: Config, data_paths: DataPaths) -> Store:
+    """Return the folder's store, made again when a file, the options or VERSION have changed.
 
-    Raises `DataError`, naming the file, when something is missing, damaged or does not fit;
-    nothing is left behind then.
+    Raises `DataError`, naming the file, when something is missing, damaged or does not fit; no
+    store is left behind then.
     """
-    root = find_root(config.root, places.family, places.data_root)
+    root = find_root(config.root, data_paths.family, data_paths.data_root)
     images = find_files(root, config.images, "images")
     labels = {task: find_files(root, files.files, f"task '{task}'")
               for task, files in config.tasks.items()}
     items = match(images, labels)
     parts = _divide(items, config.split)
     description = config.model_dump(mode="json")
-    key = digest([VERSION, str(root), description, [_states(root, item) for item in items]])
-    folder = places.cache / "folder" / f"{re.sub('[^A-Za-z0-9]+', '_', root.name)}-{key[:16]}"
+    key = digest([VERSION, str(root), description, [_file_states(root, item) for item in items]])
+    folder = data_paths.cache / "folder" / f"{re.sub('[^A-Za-z0-9]+', '_', root.name)}-{key[:16]}"
     # Nothing that differs between machines may enter the manifest: no root, no times.
     source = {"description": {k: v for k, v in description.items() if k != "root"},
               "stems": {split: [item.stem for item in part] for split, part in parts.items()}}
-    reading = _Reading(config, root, parts, _unmatched(images, labels))
-    return build(folder, reading.tasks, config.name, VERSION, source,
-                 lambda writer: _fill(writer, reading), resume_key=key[:16])
+    reader = _FolderReader(config, root, parts, _unmatched(images, labels))
+    return build(folder, reader.tasks, config.name, VERSION, source,
+                 lambda writer: _fill(writer, reader), resume_key=key[:16])
 
 
 def _divide(items: Sequence[Item], rule: EvalRule) -> dict[Split, list[Item]]:
@@ -90,7 +90,8 @@ def _divide(items: Sequence[Item], rule: EvalRule) -> dict[Split, list[Item]]:
     return parts
 
 
-def _states(root: Path, item: Item) -> list[Any]:
+def _file_states(root: Path, item: Item) -> list[Any]:
+    """Path, size and time of modification of every file of an item."""
     states = []
     for path in (item.image, *item.labels.values()):
         try:
@@ -110,8 +111,8 @@ def _unmatched(images: Mapping[str, Path], labels: Mapping[str, Mapping[str, Pat
     return notes
 
 
-class _Reading(Reading):
-    """The images and label files a description names."""
+class _FolderReader(DatasetReader):
+    """Reader of the images and label files that the options name."""
 
     def __init__(self, config: Config, root: Path, parts: Mapping[Split, Sequence[Item]],
                  notes: Sequence[str]) -> None:
@@ -128,7 +129,7 @@ class _Reading(Reading):
         self.size = (height, width)
 
     def label_files(self, split: Split, task: str) -> tuple[str, ...]:
-        """How messages call the label files of a task."""
+        """Return the names of a task's label files in messages."""
         return tuple("/".join(item.labels[task].parts[-2:]) for item in self._parts[split])
 
     def read(self, split: Split, rows: range) -> Iterator[Targets]:
@@ -148,8 +149,8 @@ class _Reading(Reading):
         return result
 
 
-def _fill(writer: StoreWriter, reading: _Reading) -> list[str]:
+def _fill(writer: StoreWriter, reader: _FolderReader) -> list[str]:
     for split in SPLITS:
-        for task in reading.tasks:
-            writer.files[f"{split}/{task.name}"] = reading.label_files(split, task.name)
-    return fill(writer, reading, "reading your images")
+        for task in reader.tasks:
+            writer.files[f"{split}/{task.name}"] = reader.label_files(split, task.name)
+    return fill(writer, reader, "reading your images")

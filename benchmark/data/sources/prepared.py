@@ -1,6 +1,6 @@
-"""Real data sets: which layout a folder has, where its store lies, and making it when missing.
+"""Data sets read from files: find a copy, recognise its layout, and prepare its store.
 
-A module that offers such a data set defines `SUMMARY`, `VERSION`, `Config` (a `PreparedConfig`),
+A module of such a data set defines `SUMMARY`, `VERSION`, `Config` (a `PreparedConfig`),
 `task_names`, `FOLDERS` (names its folder usually has), `LAYOUTS`, and `open_store`, which calls
 `open_prepared`.
 """
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import Field, PositiveInt
 
 from benchmark.data.formats.filling import fill
-from benchmark.data.formats.reading import Layout, Reading
+from benchmark.data.formats.reader import DatasetReader, Layout
 from benchmark.data.sources.source import DataPaths, SourceConfig
 from benchmark.data.store.files import MANIFEST, Manifest, Store
 from benchmark.data.store.writer import build
@@ -33,8 +33,8 @@ _LONGEST_NAME = 80
 class PreparedConfig(SourceConfig):
     """Options every real data set has."""
 
-    where: ClassVar[tuple[str, ...]] = ("layout",)
-    """Options that say where to read, not what: no part of a store's name or manifest."""
+    location_options: ClassVar[tuple[str, ...]] = ("layout",)
+    """Options that say where to read, not what: not part of a store's name or manifest."""
 
     size: tuple[PositiveInt, PositiveInt] = Field(
         description="height and width in pixels; images and labels are resized to it")
@@ -42,7 +42,7 @@ class PreparedConfig(SourceConfig):
 
 
 class PreparedSource(Protocol):
-    """The module of a real data set."""
+    """Interface of the module of a data set that is read from files."""
 
     SUMMARY: str
     VERSION: int
@@ -52,107 +52,118 @@ class PreparedSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Found:
+class DatasetCopy:
     """A copy of a data set in one of its layouts."""
 
     layout: Layout
     path: Path
     """The folder, or the file the user named."""
-    witness: Path
+    recognised_by: Path
+    """The file or folder that shows the layout."""
 
 
-def open_prepared(source: PreparedSource, config: Any, places: DataPaths) -> Store:
-    """The store that `config` asks for.
+def open_prepared(source: PreparedSource, config: Any, data_paths: DataPaths) -> Store:
+    """Return the store for the options `config`.
 
-    Taken from `<data root>/prepared`, else made in the cache from the files below the data root;
-    without a data root, from what was prepared in the cache. Raises `DataError` that says where
-    was looked for what.
+    It is opened from `<data root>/prepared`, else made in the cache from the files below the data
+    root; without a data root, opened from the cache. Raises `DataError` that names the folders
+    searched and the files expected.
     """
-    root = places.data_root or places.cache
+    root = data_paths.data_root or data_paths.cache
     if (folder := store_folder(root, config)).exists():
         return open_version(source, config, folder)
-    if places.data_root is None:
+    if data_paths.data_root is None:
         raise _nothing_found(source, config, [folder])
     tried = [root, *(root / name for name in source.FOLDERS)]
-    there = {path.resolve(): path for path in reversed(tried) if path.is_dir()}
-    copies = [found for path in reversed(there.values()) for found in find_layouts(source, path)]
+    folders = {path.resolve(): path for path in reversed(tried) if path.is_dir()}
+    copies = [copy for path in reversed(folders.values()) for copy in find_copies(source, path)]
     if not copies:
         raise _nothing_found(source, config, [folder, *tried])
-    found = choose(copies, config)
-    reading = found.layout.open(found.path, config)
-    mark = digest([str(found.path), found.layout.name, _files_digest(reading, times=True)])[:12]
-    return _make(source, config, reading, found, places.cache / "made" / f"{folder.name}-{mark}")
+    copy = choose_copy(copies, config)
+    reader = copy.layout.open(copy.path, config)
+    key = digest([str(copy.path), copy.layout.name, _files_digest(reader, times=True)])[:12]
+    return _make(source, config, reader, copy, data_paths.cache / "made" / f"{folder.name}-{key}")
 
 
 def prepare(source: PreparedSource, config: Any, path: Path, root: Path,
             workers: int | None = None, overwrite: bool = False) -> tuple[Store, bool]:
-    """Prepare the copy at `path` (a folder, or its main file) below `root`, once.
+    """Prepare the copy at `path` (a folder, or its main file) below `root`, unless it is prepared.
 
-    Returns the store, and whether it was made by this call. Raises `RequestError` when a store of
-    other files is in its place and `overwrite` is false.
+    Returns the store, and whether this call made it. Raises `RequestError` when a store of other
+    files is in its place and `overwrite` is false, `DataError` when there is no copy at `path` or
+    a file of it is damaged.
     """
-    copies = find_layouts(source, path)
+    copies = find_copies(source, path)
     if not copies:
         raise _nothing_found(source, config, [path])
-    found = choose(copies, config)
-    reading = found.layout.open(found.path, config)
+    copy = choose_copy(copies, config)
+    reader = copy.layout.open(copy.path, config)
     folder = store_folder(root, config)
     if folder.exists():
         try:
             same = (store := open_version(source, config, folder)).manifest.source.get(
-                "files") == _files_digest(reading)
+                "files") == _files_digest(reader)
         except DataError:
             if not overwrite:
                 raise
             same = False
         if same and not overwrite:
-            reading.close()
+            reader.close()
             return store, False
         if not overwrite:
             raise RequestError(f"{folder} was prepared from other files; --overwrite replaces it, "
                                "another --root keeps both")
         shutil.rmtree(folder)
-    return _make(source, config, reading, found, folder, workers), True
+    return _make(source, config, reader, copy, folder, workers), True
 
 
-def find_layouts(source: PreparedSource, path: Path) -> list[Found]:
-    """The layouts whose files are at `path`."""
+def find_copies(source: PreparedSource, path: Path) -> list[DatasetCopy]:
+    """Return the copy at `path` in every layout that is recognised there.
+
+    Raises `DataError` when `path` does not exist.
+    """
     if not path.exists():
         raise DataError(f"there is no file or folder {path}")
-    witnesses = [(layout, layout.find(path)) for layout in source.LAYOUTS]
-    return [Found(layout, path, witness) for layout, witness in witnesses if witness is not None]
+    found = [(layout, layout.find(path)) for layout in source.LAYOUTS]
+    return [DatasetCopy(layout, path, recognised_by) for layout, recognised_by in found
+            if recognised_by is not None]
 
 
-def choose(copies: Sequence[Found], config: Any) -> Found:
-    """The copy to read. Raises `RequestError` when there are two and `layout` does not choose."""
+def choose_copy(copies: Sequence[DatasetCopy], config: Any) -> DatasetCopy:
+    """Choose the copy to read by the option `layout`.
+
+    Raises `RequestError` when no copy has that layout, or two copies are left.
+    """
     wanted = config.layout
-    chosen = [found for found in copies if wanted is None or found.layout.name == wanted]
+    chosen = [copy for copy in copies if wanted is None or copy.layout.name == wanted]
     if not chosen:
         raise RequestError(f"{copies[0].path}: "
                            f"{unknown('layout', wanted, [each.layout.name for each in copies])}")
     if len(chosen) > 1:
-        told = " and ".join(f"{found.layout.name} ({found.witness})" for found in chosen)
-        raise RequestError(f"two copies of {config.name} are here: {told}; say which with "
+        listed = " and ".join(f"{copy.layout.name} ({copy.recognised_by})" for copy in chosen)
+        raise RequestError(f"two copies of {config.name} are here: {listed}; say which with "
                            "--set layout=NAME, or name its folder")
     return chosen[0]
 
 
 def store_folder(root: Path, config: Any) -> Path:
-    """Where the store of `config` lies below `root`: named by size and unusual options."""
+    """Return the folder of the store below `root`, named by size and non-default options."""
     height, width = config.size
-    usual = type(config)().model_dump(mode="json")
-    told = {key: value for key, value in config.model_dump(mode="json").items()
-            if key not in ("name", "size", *config.where) and value != usual[key]}
-    name = "_".join([config.name, f"{height}x{width}", *(f"{k}-{v}" for k, v in told.items())])
+    defaults = type(config)().model_dump(mode="json")
+    changed = {key: value for key, value in config.model_dump(mode="json").items()
+               if key not in ("name", "size", *config.location_options) and value != defaults[key]}
+    name = "_".join([config.name, f"{height}x{width}", *(f"{k}-{v}" for k, v in changed.items())])
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
     if len(plain) > _LONGEST_NAME or plain != name:
-        plain = f"{plain[:_LONGEST_NAME]}-{digest(told)[:8]}"
+        plain = f"{plain[:_LONGEST_NAME]}-{digest(changed)[:8]}"
     return root / PREPARED / plain
 
 
 def open_version(source: PreparedSource, config: Any, folder: Path) -> Store:
-    """The store in `folder`. Raises `DataError` when it is another data set's, or an older
-    version of the harness made it."""
+    """Open the store in `folder`.
+
+    Raises `DataError` when it is of another data set or of another `VERSION` of this one.
+    """
     store = Store(folder)
     made: Manifest = store.manifest
     if made.name != config.name or made.version != source.VERSION:
@@ -162,32 +173,32 @@ def open_version(source: PreparedSource, config: Any, folder: Path) -> Store:
     return store
 
 
-def _make(source: PreparedSource, config: Any, reading: Reading, found: Found, folder: Path,
-          workers: int | None = None) -> Store:
+def _make(source: PreparedSource, config: Any, reader: DatasetReader, copy: DatasetCopy,
+          folder: Path, workers: int | None = None) -> Store:
     # Nothing that differs between machines may enter the manifest: no root, no times.
-    told = {"layout": found.layout.name,
-            "options": config.model_dump(mode="json", exclude=set(config.where)),
-            "files": _files_digest(reading), **reading.facts}
-    key = digest([source.VERSION, told, _files_digest(reading, times=True)])[:16]
+    origin = {"layout": copy.layout.name,
+              "options": config.model_dump(mode="json", exclude=set(config.location_options)),
+              "files": _files_digest(reader), **reader.facts}
+    key = digest([source.VERSION, origin, _files_digest(reader, times=True)])[:16]
     try:
-        return build(folder, reading.tasks, config.name, source.VERSION, told,
-                     lambda writer: fill(writer, reading, f"preparing {config.name}", workers),
+        return build(folder, reader.tasks, config.name, source.VERSION, origin,
+                     lambda writer: fill(writer, reader, f"preparing {config.name}", workers),
                      resume_key=key)
     finally:
-        reading.close()
+        reader.close()
 
 
-def _files_digest(reading: Reading, times: bool = False) -> str:
-    """Names and sizes of all files as one hash, with `times` also when they were last written."""
-    found = hashlib.sha256()
-    for path in reading.inputs:
+def _files_digest(reader: DatasetReader, times: bool = False) -> str:
+    """Hash of the names and sizes of all files, with `times` also of when they were modified."""
+    content = hashlib.sha256()
+    for path in reader.inputs:
         try:
             status = path.stat()
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}") from None
-        found.update(f"{path.name} {status.st_size}".encode())
-        found.update(f" {status.st_mtime_ns}\n".encode() if times else b"\n")
-    return found.hexdigest()
+        content.update(f"{path.name} {status.st_size}".encode())
+        content.update(f" {status.st_mtime_ns}\n".encode() if times else b"\n")
+    return content.hexdigest()
 
 
 def _nothing_found(source: PreparedSource, config: Any, tried: Sequence[Path]) -> DataError:

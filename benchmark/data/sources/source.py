@@ -1,15 +1,21 @@
-"""What a data set must offer to be used by the harness, and where its stores are kept."""
+"""The interface of a data set's module, the data sets by name, and where their stores are kept."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmark.config.yaml_file import validate
 from benchmark.data.store.files import Store
+from benchmark.errors import RequestError, unknown
+
+_MODULES = {name: f"benchmark.data.sources.{name}" for name in (
+    "cityscapes", "folder", "nyuv2", "pascal_context", "rooms", "taskonomy")}
 
 
 class SourceConfig(BaseModel):
@@ -25,7 +31,7 @@ class SourceConfig(BaseModel):
 
 @dataclass(frozen=True)
 class DataPaths:
-    """Where data may be found and kept; none of it changes a number."""
+    """Folders in which data are found and kept; none of them changes a number."""
 
     cache: Path
     """Folder for stores made from other data."""
@@ -35,26 +41,51 @@ class DataPaths:
     """Folder of the sequence family's file; relative paths in it start here."""
 
 
-class Source(Protocol):
-    """A module of `benchmark.data` that makes stores; importing it must not import torch."""
+class DataSource(Protocol):
+    """Interface of a module of `benchmark.data.sources`; importing it must not import torch."""
 
     SUMMARY: str
     Config: type[Any]
 
     def task_names(self, config: Any) -> tuple[str, ...]:
-        """Tasks the data set has labels for, told without reading any data."""
+        """Return the tasks the data set has labels for, without reading any data."""
         ...
 
-    def open_store(self, config: Any, places: DataPaths) -> Store:
-        """The data set as a store, made below `places.cache` first when it is not there.
+    def open_store(self, config: Any, data_paths: DataPaths) -> Store:
+        """Return the data set as a store, made below `data_paths.cache` first when there is none.
 
         Raises `DataError`, naming the file, when something is missing or wrong.
         """
         ...
 
 
+def source_names() -> list[str]:
+    """Return the names a `dataset:` block may give."""
+    return sorted(_MODULES)
+
+
+def find_source(name: str) -> DataSource:
+    """Import the module of a data set. Raises `RequestError` with the nearest names."""
+    if name not in _MODULES:
+        raise unknown("data set", name, _MODULES)
+    return cast(DataSource, import_module(_MODULES[name]))
+
+
+def source_config(content: dict[str, Any], where: str) -> SourceConfig:
+    """Validate a `dataset:` block as typed options of the data set it names.
+
+    Raises `RequestError`, which begins with `where`, for an unknown name or option.
+    """
+    if not isinstance(content.get("name"), str):
+        raise RequestError(f"{where}: dataset.name is missing; use one of "
+                           f"{', '.join(source_names())}")
+    config: SourceConfig = validate(find_source(content["name"]).Config, content,
+                                    f"{where}, dataset")
+    return config
+
+
 def default_cache() -> Path:
-    """`LHLBENCH_CACHE`, else the user's cache folder; always outside the repository."""
+    """Return `LHLBENCH_CACHE`, else the user's cache folder; always outside the repository."""
     if chosen := os.environ.get("LHLBENCH_CACHE"):
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")

@@ -5,17 +5,18 @@ A run is named by its `RunKey`, (sequence, seed); two methods are compared at th
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from benchmark.config.overrides import setting_text
+from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, unknown
 from benchmark.files import digest
 from benchmark.record import Record
 from benchmark.report.runs.collection import RunCollection, StoredRun
-from benchmark.report.runs.settings import contrast, fingerprint, flatten, settings_text, value_text
+from benchmark.report.runs.settings import contrast, fingerprint, flatten, settings_text
 
 RunKey = tuple[str, int]
 """Sequence and seed."""
@@ -129,13 +130,11 @@ class Grid:
 
     def command(self, name: str, key: RunKey, method: MethodRuns | None = None) -> str:
         """The command of a run of this grid: of `method`, or of one called `name` without runs."""
-        record = method.record if method else self.record
-        words = ["lhlbench", "run",
-                 "--method", _as_given(record, "--method", name) if method else name,
-                 "--sequence", _as_given(record, "--sequence", key[0]), "--seed", str(key[1]),
-                 *_options("--set", self.variant),
-                 *_options("--method-set", method.settings if method else {})]
-        return shlex.join(words)
+        made = RunRequest.of_record(method.record if method else self.record)
+        own = method.settings if method else {}
+        given = made.method if method and made.method.endswith(".py") else name
+        return RunRequest(given, made.in_order(key[0]).sequence, key[1],
+                          _overrides(self.variant), _overrides(own)).command()
 
 
 def grids_of(collection: RunCollection, sequences: Sequence[str] | None = None) -> list[Grid]:
@@ -226,16 +225,7 @@ def _method_settings(record: Record) -> dict[str, Any]:
     return config | {"file": str(file)[:8]} if file else config
 
 
-def _as_given(record: Record, option: str, name: str) -> str:
-    """The path that `option` was given as when the run was started; `name` if it was no path."""
-    try:
-        words = shlex.split(str(record.environment.get("command", "")))
-    except ValueError:
-        return name
-    given = words[words.index(option) + 1:][:1] if option in words else []
-    return given[0] if given and ("." in given[0] or "/" in given[0]) else name
-
-
-def _options(option: str, settings: Mapping[str, Any]) -> list[str]:
-    return [word for name, value in sorted(settings.items()) if name not in NOT_SETTINGS
-            for word in (option, f"{name}={value_text(value)}")]
+def _overrides(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Settings as `--set` takes them."""
+    return tuple(f"{name}={setting_text(value)}" for name, value in sorted(settings.items())
+                 if name not in NOT_SETTINGS)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from benchmark.errors import unknown
-from benchmark.record import PhaseInfo, Record
+from benchmark.record import Cost, PhaseInfo, Record
 from benchmark.report.runs.frame import matrices_of
 from benchmark.report.runs.grid import BASELINES, Grid, MethodRuns, RunKey
 from benchmark.scores import (
@@ -111,28 +111,29 @@ def _per_image(passes: Callable[[PhaseInfo], int | None]) -> Callable[[Record], 
     return of
 
 
-def _recorded(of: Callable[[Record], float]) -> Callable[[Record], Score]:
+def _recorded(of: Callable[[Cost], float]) -> Callable[[Record], Score]:
     """A cost that records of failed or older runs lack."""
-    return lambda record: Score(of(record)) if record.cost else Score(None, "not recorded")
+    return lambda record: (Score(of(record.cost)) if record.cost else
+                           Score(None, "not recorded"))
 
 
-def _added(record: Record) -> float:
-    assert record.cost is not None
-    return 100 * record.cost.parameters_added / (record.cost.parameters
-                                                 - record.cost.parameters_added)
+def _added(cost: Cost) -> float:
+    """In % of the parameters of one backbone and a head per task."""
+    return 100 * cost.parameters_added / (cost.parameters - cost.parameters_added)
 
 
 COSTS = {
-    "carried": _cost("carried", "MiB", _recorded(lambda r: r.cost.carried_bytes / MIB)),
-    "exemplars": _cost("exemplars", "", _recorded(lambda r: float(r.cost.exemplars))),
-    "exemplar_bytes": _cost("of these", "MiB", _recorded(lambda r: r.cost.exemplar_bytes / MIB)),
+    "carried": _cost("carried", "MiB", _recorded(lambda cost: cost.carried_bytes / MIB)),
+    "exemplars": _cost("exemplars", "", _recorded(lambda cost: float(cost.exemplars))),
+    "exemplar_bytes": _cost("of these", "MiB", _recorded(lambda cost: cost.exemplar_bytes / MIB)),
     "parameters_added": _cost("parameters added", "%", _recorded(_added)),
-    "forwards": _cost("forwards per image", "", _per_image(lambda p: p.encoder_forwards)),
-    "backwards": _cost("backwards per image", "", _per_image(lambda p: p.encoder_backwards)),
-    "memory": _cost("peak memory", "MiB", lambda r: Score(
-        max((phase.peak_memory_bytes for phase in r.phases), default=0) / MIB)),
-    "train": _cost("training", "s", lambda r: Score(
-        sum(phase.train_seconds for phase in r.phases)))}
+    "forwards": _cost("forwards per image", "", _per_image(lambda phase: phase.encoder_forwards)),
+    "backwards": _cost("backwards per image", "",
+                       _per_image(lambda phase: phase.encoder_backwards)),
+    "memory": _cost("peak memory", "MiB", lambda record: Score(
+        max((phase.peak_memory_bytes for phase in record.phases), default=0) / MIB)),
+    "train": _cost("training", "s", lambda record: Score(
+        sum(phase.train_seconds for phase in record.phases)))}
 """What methods cost: memory between phases, exemplars, parameters, passes of encoders (teachers'
 too) per training image, memory and time."""
 

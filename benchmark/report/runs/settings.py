@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from benchmark.config.overrides import setting_text
 from benchmark.errors import RequestError, unknown
 
 _ABSENT = object()
@@ -42,38 +43,29 @@ def contrast(configs: Sequence[Settings], counts: Sequence[int]) -> list[dict[st
     """
     reference = _reference(configs, counts)
     if reference is not None:
-        return [_differences(config, reference) for config in configs]
-    names = sorted({name for config in configs for name in _differences(config, configs[0])})
+        return [differences(config, reference) for config in configs]
+    names = sorted({name for config in configs for name in differences(config, configs[0])})
     return [{name: config.get(name) for name in names} for config in configs]
+
+
+def differences(config: Settings, other: Settings) -> dict[str, Any]:
+    """The settings of `config` that `other` has not, or has differently; None for one that only
+    `other` has."""
+    return {name: config.get(name) for name in sorted({*config, *other})
+            if config.get(name, _ABSENT) != other.get(name, _ABSENT)}
 
 
 def settings_text(settings: Settings) -> str:
     """Settings as a reader of a table sees them: `weight=3, bins=5`."""
-    return ", ".join(f"{name}={value if isinstance(value, str) else value_text(value)}"
+    return ", ".join(f"{name}={value if isinstance(value, str) else setting_text(value)}"
                      for name, value in sorted(settings.items()))
 
 
-def value_text(value: Any) -> str:
-    """A value as `--set` reads it back: YAML, with strings bare where they stay strings."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    if not isinstance(value, str):
-        return text
-    try:
-        return value if yaml.safe_load(value) == value else text
-    except yaml.YAMLError:
-        return text
-
-
 def _reference(configs: Sequence[Settings], counts: Sequence[int]) -> Settings | None:
-    distances = [sum(len(_differences(config, other)) for other in configs)
+    distances = [sum(len(differences(config, other)) for other in configs)
                  for config in configs]
     keys = [(-count, distance) for count, distance in zip(counts, distances, strict=True)]
     return configs[keys.index(min(keys))] if keys.count(min(keys)) == 1 else None
-
-
-def _differences(config: Settings, other: Settings) -> dict[str, Any]:
-    return {name: config.get(name) for name in sorted({*config, *other})
-            if config.get(name, _ABSENT) != other.get(name, _ABSENT)}
 
 
 def conditions(texts: Sequence[str], known: Iterable[Settings]) -> dict[str, Any]:

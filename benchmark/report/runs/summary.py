@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.statistics import Interval, interval, mean_of_means
+from benchmark.statistics import Interval, interval, mean_of_means, strata
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,16 +44,18 @@ def over_seeds(scores: pd.DataFrame, of: int = 0) -> Estimate:
     return Estimate(mean, std, n=len(values), of=of)
 
 
-def over_orders(scores: pd.DataFrame, of: int = 0) -> Estimate:
+def over_orders(scores: pd.DataFrame, of: int = 0, with_interval: bool = True) -> Estimate:
     """Mean over orders of the mean over seeds, with its bootstrap interval; else as `over_seeds`.
 
-    `scores` has a `sequence`, `seed` and `value` of each run.
+    `scores` has a `sequence`, `seed` and `value` of each run. Drawing the interval takes most of
+    the time, so it can be left out.
     """
     if undefined := _undefined(scores):
         return undefined
-    ordered = scores.sort_values(["sequence", "seed"])
-    strata = {str(order): part.tolist() for order, part in ordered.groupby("sequence")["value"]}
-    return Estimate(mean_of_means(strata), interval=interval(strata), n=len(ordered), of=of)
+    keys = zip(scores["sequence"], scores["seed"], strict=True)
+    values = strata(dict(zip(keys, scores["value"], strict=True)))
+    return Estimate(mean_of_means(values), interval=interval(values) if with_interval else None,
+                    n=len(scores), of=of)
 
 
 def means_by(scores: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -74,9 +76,10 @@ def means_by(scores: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def _undefined(scores: pd.DataFrame) -> Estimate | None:
-    missing = scores[scores["value"].isna()]
-    if len(missing):
-        return Estimate(None, reason=str(missing["reason"].iloc[0]) if "reason" in missing else "")
+    missing = scores["value"].isna()
+    if missing.any():
+        reasons = scores.loc[missing, "reason"] if "reason" in scores else [""]
+        return Estimate(None, reason=str(next(iter(reasons))))
     return None if len(scores) else Estimate(None)
 
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.report.site.numbers import decimals, text
+from benchmark.report.runs.summary import decimals
+from benchmark.scores import Value
 
-Values = Sequence[float | None]
+Values = Sequence[Value]
 """One value per phase, None where there is none."""
 Point = tuple[float, float]
 
 WIDTH, HEIGHT = 300, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 22
-SPARK_WIDTH, SPARK_HEIGHT = 64, 18
+SPARKLINE_WIDTH, SPARKLINE_HEIGHT = 64, 18
 SMALLEST_RANGE = 0.1
 """Least height of a chart, as a share of its largest value."""
 
 
 @dataclass(frozen=True)
-class Stroke:
-    """One polyline, in pixels; `strong` is the one to look at."""
+class Polyline:
+    """Connected points in pixels; `bold` is the line to look at."""
 
     points: tuple[Point, ...]
-    strong: bool
+    bold: bool
 
     @property
     def path(self) -> str:
@@ -36,63 +37,61 @@ class Chart:
     """Curves over the phases of a sequence, with the positions of their ticks."""
 
     title: str
-    told: str
-    """What the picture shows, for those who cannot see it."""
-    strokes: tuple[Stroke, ...]
-    ticks: tuple[tuple[float, str], ...]
-    """Height in pixels and label."""
+    unit: str
+    lines: tuple[Polyline, ...]
+    ticks: tuple[tuple[float, float], ...]
+    """Height in pixels and value."""
+    decimals: int
     phases: tuple[tuple[float, str], ...]
     """Distance from the left in pixels and label."""
     zero: float | None
     """Height of the line at 0, where 0 is within the chart."""
+    values: tuple[tuple[str, float], ...]
+    """Phase and value of the bold curve, or of the first, for those who cannot see it."""
 
 
 @dataclass(frozen=True)
-class Spark:
+class Sparkline:
     """A curve as large as a word."""
 
-    stroke: Stroke
+    line: Polyline
     zero: float
-    told: str
+    values: tuple[float, ...]
 
 
-def chart(title: str, curves: Sequence[Values], strong: Values | None = None, unit: str = "",
+def chart(title: str, curves: Sequence[Values], bold: Values | None = None, unit: str = "",
           labels: Sequence[str] = ()) -> Chart | None:
-    """The chart of thin `curves` and one `strong` one; None when there is nothing to draw.
+    """The chart of thin `curves` and one `bold` one; None when there is nothing to draw.
 
     `labels` name the phases; they are numbered from 1 otherwise.
     """
-    everything = [*curves, *([strong] if strong else [])]
+    everything = [*curves, *([bold] if bold else [])]
     known = [value for curve in everything for value in curve if value is not None]
     if not known:
         return None
     low, high = _range(known)
-    phases = max(map(len, everything))
+    count = max(map(len, everything))
+    names = labels or [str(phase + 1) for phase in range(count)]
 
     def x(phase: int) -> float:
-        return _LEFT + (WIDTH - _LEFT - _RIGHT) * phase / max(1, phases - 1)
+        return round(_LEFT + (WIDTH - _LEFT - _RIGHT) * phase / max(1, count - 1), 1)
 
     def y(value: float) -> float:
-        return _TOP + (HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low)
+        return round(_TOP + (HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low), 1)
 
-    strokes = tuple(Stroke(tuple((round(x(phase), 1), round(y(value), 1))
-                                 for phase, value in enumerate(curve) if value is not None),
-                           curve is strong) for curve in everything)
-    ticks = [low, (low + high) / 2, high]
-    digits = max(0, decimals([high - low]) - 1)
-    names = labels or [str(phase + 1) for phase in range(phases)]
-    main = strong or curves[0]
-    which = f" (the first of {len(curves)} curves)" if len(curves) > 1 and not strong else ""
-    values = ", ".join(f"{name} {text(value, digits)}"
-                       for name, value in zip(names, main, strict=False) if value is not None)
-    return Chart(title, f"{title}, after phase{which}: {values} {unit}".rstrip(), strokes,
-                 tuple((round(y(tick), 1), text(tick, digits)) for tick in ticks),
-                 tuple((round(x(phase), 1), name) for phase, name in enumerate(names)),
-                 round(y(0.0), 1) if low < 0 < high else None)
+    lines = tuple(Polyline(tuple((x(phase), y(value)) for phase, value in enumerate(curve)
+                                 if value is not None), curve is bold) for curve in everything)
+    return Chart(title, unit, lines, tuple((y(tick), tick)
+                                           for tick in (low, (low + high) / 2, high)),
+                 max(0, decimals(high - low) - 1),
+                 tuple((x(phase), name) for phase, name in enumerate(names)),
+                 y(0.0) if low < 0 < high else None,
+                 tuple((name, value) for name, value in zip(names, bold or curves[0], strict=False)
+                       if value is not None))
 
 
-def spark(values: Values) -> Spark | None:
-    """A word-sized curve with its line at 0; None unless two values or more are known."""
+def sparkline(values: Values) -> Sparkline | None:
+    """A word-sized curve with its line at 0; None unless all of two values or more are known."""
     known = [value for value in values if value is not None]
     if len(known) < 2 or len(known) < len(values):
         return None
@@ -100,12 +99,11 @@ def spark(values: Values) -> Spark | None:
     span = (high - low) or 1.0
 
     def y(value: float) -> float:
-        return round(2 + (SPARK_HEIGHT - 4) * (high - value) / span, 1)
+        return round(2 + (SPARKLINE_HEIGHT - 4) * (high - value) / span, 1)
 
-    step = (SPARK_WIDTH - 6) / (len(known) - 1)
+    step = (SPARKLINE_WIDTH - 6) / (len(known) - 1)
     points = tuple((round(3 + step * phase, 1), y(value)) for phase, value in enumerate(known))
-    told = "after each phase: " + ", ".join(text(value, 1) for value in known)
-    return Spark(Stroke(points, True), y(0.0), told)
+    return Sparkline(Polyline(points, True), y(0.0), tuple(known))
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

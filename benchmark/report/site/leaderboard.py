@@ -2,241 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmark.errors import RequestError
-from benchmark.report.runs.costs import COLUMNS, costs
-from benchmark.report.runs.grid import BASELINES, Grid, RunKey
-from benchmark.report.runs.lines import MethodRuns
-from benchmark.report.site.charts import Spark, spark
-from benchmark.report.site.numbers import decimals, text
-from benchmark.report.tables.names import METRIC_NAMES
-from benchmark.report.tables.table import Column
-from benchmark.scores import (
-    Matrix,
-    Score,
-    Value,
-    delta,
-    delta_curve,
-    relative_bwt,
-    relative_forgetting,
-    worst_task,
+from benchmark.report.runs.grid import Grid, MethodRuns
+from benchmark.report.runs.summary import count_text
+from benchmark.report.site.charts import Sparkline, sparkline
+from benchmark.report.site.scores import COSTS, OWN, ScoredGrid, score_key
+from benchmark.report.tables.columns import (
+    about_orders,
+    about_scores,
+    caption_of,
+    choose_columns,
 )
-from benchmark.statistics import Interval, interval, mean_of_means, strata
+from benchmark.report.tables.table import Cell, Column, Row, marked
+from benchmark.report.tables.text import column_decimals
 
-COSTS = {"carried": 1, "exemplars": 0, "parameters_added": 1, "train": 1}
-"""The costs of `benchmark.report.runs.costs` that have a column, and their decimals."""
-PAIRED = {"delta": delta, "worst": worst_task}
-"""Scores of a run beside its baseline's."""
-OWN = {"forgetting": relative_forgetting, "bwt": relative_bwt}
-"""Scores of a run by itself, beside its final metrics."""
+COLUMNS = ("delta", *OWN, "worst", *COSTS)
+DECIMALS = {"exemplars": 0, "parameters_added": 1}
+"""Of columns that need fewer than they have in tables."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Mean over orders of the mean over seeds; without one, the reason."""
-
-    value: float | None
-    interval: Interval | None = None
-    reason: str = ""
-    digits: int = 0
-    best: bool = False
-    """Whether no ranked method is better."""
-
-    @property
-    def text(self) -> str:
-        """The value as it is shown."""
-        return text(self.value, self.digits)
-
-    @property
-    def bounds(self) -> str:
-        """The interval as it is shown; empty where there is none."""
-        if self.interval is None:
-            return ""
-        return (f"[{text(self.interval.low, self.digits)}, "
-                f"{text(self.interval.high, self.digits)}]")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method in one configuration."""
-
-    line: MethodRuns[RunKey]
-    runs: int
-    missing: str
-    """Where other methods were run and this one was not; empty when it was run everywhere."""
-    exemplars: bool
-    cells: dict[str, Cell]
-    spark: Spark | None
-    rank: int | None = None
-
-    @property
-    def gain(self) -> float | None:
-        """The mean Delta, by which methods are ranked."""
-        return self.cells["delta"].value
-
-
-@dataclass(frozen=True)
-class Board:
-    """One leaderboard: rows that are ranked, rows that lack runs, and bounds."""
+class Leaderboard:
+    """Methods by their gain over a baseline: those with every run, others, and bounds."""
 
     grid: Grid
     baseline: str
-    reason: str
-    """Why there is no gain over the baseline; empty where there is."""
     convention: str
     columns: tuple[Column, ...]
+    decimals: dict[str, int]
+    """By key of the column."""
     complete: tuple[Row, ...]
     incomplete: tuple[Row, ...]
     bounds: tuple[Row, ...]
-    paired: int
-    """Cells of the grid at which the baseline was run."""
+    ranks: dict[str, int]
+    """By label; empty unless two complete methods or more all have a gain."""
+    sparklines: dict[str, Sparkline | None]
+    """By label: the mean gain after each phase."""
+    caption: tuple[str, ...]
+    """How the numbers came about, in sentences."""
 
 
-class Scored:
-    """A grid with the matrices of all its runs under one convention.
+@dataclass(frozen=True)
+class Choice:
+    """A leaderboard that another one leads to."""
 
-    Raises `RequestError` when statistics are missing that the convention needs.
-    """
-
-    def __init__(self, grid: Grid, convention: str = "pixel") -> None:
-        self.grid, self.convention = grid, convention
-        self.matrices: dict[str, dict[RunKey, Matrix]] = {
-            line.label: grid.matrices(line, convention) for line in grid.lines}
-
-    @property
-    def baselines(self) -> list[str]:
-        """The baselines with finished runs."""
-        return [name for name in BASELINES
-                if any(line.method == name and line.runs for line in self.grid.lines)]
-
-    def reference(self, baseline: str) -> dict[RunKey, Matrix]:
-        """The baseline's matrices. Raises `RequestError` when there is no run of it."""
-        return self.matrices[self.grid.baseline(baseline).label]
-
-    def curves(self, line: MethodRuns[RunKey], baseline: str) -> dict[RunKey, list[Value]]:
-        """Delta^t for t = 1 to T of every run of `line` that the baseline was run beside."""
-        reference = self.reference(baseline)
-        return {at: [score.value for score in delta_curve(matrix, reference[at])]
-                for at, matrix in self.matrices[line.label].items() if at in reference}
+    title: str
+    file: str
+    current: bool
 
 
-def board(scored: Scored, baseline: str) -> Board:
+def leaderboard(scored: ScoredGrid, baseline: str) -> Leaderboard:
     """The leaderboard of a grid; without runs of the baseline it holds no gains and no ranks."""
-    grid, reason = scored.grid, ""
+    grid = scored.grid
+    columns = tuple(choose_columns(COLUMNS, grid.record, baseline))
+    unpaired = _without_baseline(grid, baseline)
+    rows = [_row(scored, method, columns, baseline, unpaired) for method in grid.methods]
+    lifelong = [row for row in rows if not row.bound]
+    complete = [row for row in lifelong if not row.missing]
+    ranks = _ranks(complete)
+    if ranks:
+        complete = marked(complete, columns)
+    decimals = {column.key: column_decimals(rows, column) for column in columns} | DECIMALS
+    return Leaderboard(
+        grid, baseline, scored.convention, columns, decimals, tuple(sorted(complete, key=_order)),
+        tuple(row for row in lifelong if row.missing),
+        tuple(sorted((row for row in rows if row.bound), key=_order)), ranks,
+        {row.label: sparkline(scored.gain_curve(row.label, baseline)) for row in rows},
+        tuple(_caption(scored, baseline, columns, unpaired, len(lifelong), len(ranks))))
+
+
+def choices(shown: Leaderboard, leaderboards: Mapping[str, Leaderboard]) -> dict[str, list[Choice]]:
+    """The ways from a leaderboard to the others, given by file: by family, baseline, convention."""
+    return {"family": _choices(shown, leaderboards, lambda each: each.grid.title),
+            "baseline": _choices(shown, leaderboards, lambda each: each.baseline),
+            "convention": _choices(shown, leaderboards, lambda each: each.convention)}
+
+
+def _choices(shown: Leaderboard, leaderboards: Mapping[str, Leaderboard],
+             of: Callable[[Leaderboard], str]) -> list[Choice]:
+    """For every value of `of`, the leaderboard that differs from `shown` in as little else."""
+    nearest: dict[str, tuple[int, str]] = {}
+    for file, each in leaderboards.items():
+        differing = sum((each.grid.title != shown.grid.title, each.baseline != shown.baseline,
+                         each.convention != shown.convention))
+        if of(each) not in nearest or differing < nearest[of(each)][0]:
+            nearest[of(each)] = differing, file
+    return [Choice(title, file, title == of(shown)) for title, (_, file) in nearest.items()]
+
+
+def _without_baseline(grid: Grid, baseline: str) -> str:
+    """Why there is no gain over a baseline without runs; empty where it has some."""
     try:
-        reference = scored.reference(baseline)
+        grid.baseline(baseline)
     except RequestError as error:
-        reference, reason = {}, str(error)
-    columns = _columns(grid, baseline)
-    rows = [_row(scored, line, baseline, reference, columns, reason) for line in grid.lines]
-    rows = _written(rows, columns)
-    lifelong = [row for row in rows if not row.line.bound]
-    complete = _ranked([row for row in lifelong if not row.missing], columns)
-    return Board(grid, baseline, reason, scored.convention, columns, tuple(complete),
-                 tuple(row for row in lifelong if row.missing),
-                 tuple(sorted((row for row in rows if row.line.bound), key=_by_gain)),
-                 len(reference))
+        return str(error)
+    return ""
 
 
-def missing_at(cells: Sequence[RunKey]) -> str:
-    """Cells in words: `rooms_s1 seeds 0, 1; rooms_s2 seed 3`."""
-    parts = []
-    for sequence, group in groupby(cells, key=lambda at: at[0]):
-        seeds = [str(seed) for _, seed in group]
-        parts.append(f"{sequence} seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}")
-    return "; ".join(parts)
-
-
-def primary_columns(grid: Grid) -> list[Column]:
-    """The primary metric of every task, in the order of the grid's first sequence."""
-    return [Column(f"{task.name}/{metric.name}",
-                   f"{task.name} {METRIC_NAMES.get(metric.name, metric.name)}",
-                   metric.unit, metric.higher_is_better)
-            for task in grid.record.tasks for metric in task.metrics if metric.primary]
-
-
-def _columns(grid: Grid, baseline: str) -> tuple[Column, ...]:
-    return (Column("delta", f"Δ vs {baseline}", "%", True), *primary_columns(grid),
-            Column("forgetting", "forgetting", "%", False), Column("bwt", "BWT", "%", True),
-            Column("worst", "worst task Δ", "%", True),
-            *(Column(key, *COLUMNS[key], None) for key in COSTS))
-
-
-def _row(scored: Scored, line: MethodRuns[RunKey], baseline: str,
-         reference: Mapping[RunKey, Matrix],
-         columns: Sequence[Column], reason: str) -> Row:
-    matrices = scored.matrices[line.label]
-    spent = costs([line.runs[at] for at in matrices])
-    unpaired = reason or f"no {baseline} run at the same order and seed"
+def _row(scored: ScoredGrid, method: MethodRuns, columns: Sequence[Column], baseline: str,
+         unpaired: str) -> Row:
+    runs = scored.matrices[method.label]
+    reason = (unpaired or f"no {baseline} run of the same sequence and seed") if runs else \
+        "no finished run"
     cells = {}
     for column in columns:
-        if column.key in spent:
-            scores = dict(zip(matrices, spent[column.key], strict=True))
-        elif column.key in PAIRED:
-            scores = {at: PAIRED[column.key](matrix, reference[at])
-                      for at, matrix in matrices.items() if at in reference}
-        else:
-            scores = {at: _own(column.key, matrix) for at, matrix in matrices.items()}
-        cells[column.key] = _cell(scores, unpaired if matrices else "no finished run",
-                                  with_interval=column.key == "delta")
-    curve = mean_curve(scored.curves(line, baseline)) if reference else []
-    return Row(line, len(matrices), missing_at(scored.grid.missing(line)),
-               bool(cells["exemplars"].value), cells, spark(curve))
+        mean = scored.means.get((method.label, score_key(column.key, baseline)))
+        cells[column.key] = Cell.of_estimate(mean) if mean else Cell(None, reason=reason)
+    return Row(method.label, method.name, dict(method.settings), method.bound, tuple(runs),
+               tuple(scored.grid.missing(method)), cells)
 
 
-def _own(key: str, matrix: Matrix) -> Score:
-    """The score in column `key` that a matrix has by itself."""
-    if key in OWN:
-        return OWN[key](matrix)
-    task, metric = key.split("/")
-    value = matrix.final(task, metric)
-    return Score(value, "" if value is not None else "not measured")
+def _ranks(complete: Sequence[Row]) -> dict[str, int]:
+    gains = {row.label: gain for row in complete if (gain := row.cells["delta"].mean) is not None}
+    if len(gains) < max(2, len(complete)):
+        return {}
+    places = sorted(gains.values(), reverse=True)
+    return {label: 1 + places.index(gain) for label, gain in gains.items()}
 
 
-def _cell(scores: Mapping[RunKey, Score], without: str, with_interval: bool) -> Cell:
-    """A mean hides no run: one undefined score leaves it undefined."""
-    undefined = [score.reason for score in scores.values() if score.value is None]
-    if undefined or not scores:
-        return Cell(None, reason=undefined[0] if undefined else without)
-    values = strata({at: score.value for at, score in scores.items() if score.value is not None})
-    return Cell(mean_of_means(values), interval(values) if with_interval else None)
+def _order(row: Row) -> tuple[bool, float, str]:
+    """By gain, methods without one last."""
+    gain = row.cells["delta"].mean
+    return gain is None, -(gain or 0.0), row.label
 
 
-def mean_curve(curves: Mapping[RunKey, Sequence[Value]]) -> list[Value]:
-    """The mean over orders of the mean over seeds after each phase; undefined where one is."""
-    means: list[Value] = []
-    for values in zip(*curves.values(), strict=True):
-        known = {at: value for at, value in zip(curves, values, strict=True) if value is not None}
-        means.append(mean_of_means(strata(known)) if len(known) == len(curves) else None)
-    return means
-
-
-def _written(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
-    """Rows whose cells know their digits, the same all along a column."""
-    digits = {column.key: decimals([row.cells[column.key].value for row in rows], column.unit)
-              for column in columns} | COSTS
-    return [replace(row, cells={key: replace(cell, digits=digits[key])
-                                for key, cell in row.cells.items()}) for row in rows]
-
-
-def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
-    """Rows by gain, numbered and with the best cells marked where there are several to compare."""
-    gains = [row.gain for row in rows if row.gain is not None]
-    if len(gains) < max(2, len(rows)):
-        return sorted(rows, key=_by_gain)
-    best = {}
-    for column in columns:
-        values = [value for row in rows if (value := row.cells[column.key].value) is not None]
-        if column.higher_is_better is not None and len(values) == len(rows):
-            best[column.key] = max(values) if column.higher_is_better else min(values)
-    return [replace(row, rank=1 + sum(gain > (row.gain or 0.0) for gain in gains),
-                    cells={key: replace(cell, best=key in best and cell.value == best[key])
-                           for key, cell in row.cells.items()})
-            for row in sorted(rows, key=_by_gain)]
-
-
-def _by_gain(row: Row) -> tuple[bool, float, str]:
-    return row.gain is None, -(row.gain or 0.0), row.line.label
+def _caption(scored: ScoredGrid, baseline: str, columns: Sequence[Column], unpaired: str,
+             lifelong: int, ranked: int) -> list[str]:
+    grid, convention = scored.grid, scored.convention
+    sentences = [
+        caption_of(grid, convention, about_orders(grid, spread=False), (), columns, whole=True),
+        *about_scores((column.key for column in columns), baseline)]
+    reference = grid.find_baseline(baseline)
+    paired = len(scored.matrices[reference.label]) if reference else 0
+    if unpaired:
+        sentences.append(f"There is no gain to show: {unpaired}.")
+    elif paired < len(grid.keys):
+        sentences.append(f"{baseline} was run at {paired} of the {len(grid.keys)} pairs of order "
+                         "and seed; Δ is over those.")
+    sentences.append(
+        f"Ranked by Δ: the {ranked} of {count_text(lifelong, 'lifelong method')} that have every "
+        "run; bounds are not ranked." if ranked else
+        "Nothing is ranked: fewer than two lifelong methods have every run and a gain of each.")
+    return sentences

@@ -1,21 +1,53 @@
-"""The part of a method's page about one of its configurations in one grid."""
+"""The pages of methods: what a method is, and the runs of its configurations in every grid."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from benchmark.report.runs.grid import RunKey
-from benchmark.report.runs.lines import MethodRuns
+from benchmark.config.overrides import setting_text
+from benchmark.record import Record
+from benchmark.report.runs.collection import StoredRun
+from benchmark.report.runs.grid import MethodRuns
+from benchmark.report.runs.settings import flatten
+from benchmark.report.runs.summary import heading
 from benchmark.report.site.charts import Chart, chart
-from benchmark.report.site.leaderboard import Scored, mean_curve, missing_at
-from benchmark.report.site.slugs import slug
-from benchmark.report.tables.names import METRIC_NAMES, heading
-from benchmark.scores import Score, relative_bwt, relative_forgetting
+from benchmark.report.site.file_names import method_file, run_file, slug
+from benchmark.report.site.scores import ScoredGrid, keys_text, score_key
+from benchmark.scores import Score
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of a method: its default, where that comes from, and what it does."""
+
+    name: str
+    default: str
+    source: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What a page says of a method before its results."""
+
+    name: str
+    kind: str
+    installed: bool
+    settings: tuple[Setting, ...]
+    summary: str = ""
+    family: str = ""
+    stores: str = ""
+    needs: tuple[str, ...] = ()
+    reference: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run: its page, and its gain, forgetting and BWT in %; no scores of a failed one."""
+    """A run: its page, and its gain, forgetting and BWT in %; no scores of a failed one."""
 
     sequence: str
     seed: int
@@ -29,8 +61,8 @@ class Section:
     """The runs of one configuration in one grid, and the commands of those it lacks."""
 
     title: str
+    label: str
     anchor: str
-    line: MethodRuns[RunKey]
     baseline: str
     runs: tuple[RunRow, ...]
     missing: str
@@ -38,50 +70,79 @@ class Section:
     charts: tuple[Chart, ...]
 
 
-def section(scored: Scored, line: MethodRuns[RunKey]) -> Section:
-    """The section of `line`; gains are over the first baseline that was run."""
+def methods_content(methods: Mapping[str, Sequence[StoredRun]]) -> dict[str, Any]:
+    """The values of the page of all methods, given the runs of each by name."""
+    rows = [(method_info(name, [run.record for run in runs]), method_file(name), len(runs))
+            for name, runs in methods.items()]
+    return {"page": "methods", "title": "Methods", "methods": rows}
+
+
+def method_content(name: str, runs: Sequence[StoredRun],
+                   grids: Sequence[ScoredGrid]) -> dict[str, Any]:
+    """The values of the page of one method."""
+    return {"page": "methods", "title": name,
+            "method": method_info(name, [run.record for run in runs]),
+            "sections": [_section(scored, method) for scored in grids
+                         for method in scored.grid.methods if method.name == name]}
+
+
+def method_info(name: str, records: Sequence[Record]) -> MethodInfo:
+    """What the class of an installed method says; of others, the settings in their `records`."""
+    from benchmark.registry import find_method, method_names
+
+    kind = records[0].method.kind
+    if name not in method_names() or any(record.config.get("plug_in") for record in records):
+        used: dict[str, set[str]] = {}
+        for record in records:
+            for key, value in flatten(record.method.config).items():
+                used.setdefault(key, set()).add(setting_text(value))
+        return MethodInfo(name, kind, False, tuple(
+            Setting(key, ", ".join(sorted(values))) for key, values in used.items()))
+    method = find_method(name)
+    settings = tuple(Setting(key, setting_text(field.default), _source(field.json_schema_extra),
+                             (field.description or "").rpartition(" [")[0])
+                     for key, field in method.Config.model_fields.items())
+    return MethodInfo(name, kind, True, settings, method.summary, method.family, method.stores,
+                      tuple(method.needs), method.reference, inspect.getdoc(method) or "")
+
+
+def _source(extra: Any) -> str:
+    return str(extra.get("source", "")) if isinstance(extra, dict) else ""
+
+
+def _section(scored: ScoredGrid, method: MethodRuns) -> Section:
+    """Gains are over the first baseline that was run."""
     grid, baseline = scored.grid, next(iter(scored.baselines), "")
-    curves = scored.curves(line, baseline) if baseline else {}
-    drawn = [_gains(curves, baseline)] if curves else []
-    drawn += _metrics(scored, line)
-    missing = grid.missing(line)
-    return Section(grid.title, slug(f"{grid.title} {line.label}"), line, baseline,
-                   tuple(_runs(scored, line, curves)), missing_at(missing),
-                   tuple(grid.command(line.method, at, line) for at in missing),
-                   tuple(each for each in drawn if each is not None))
+    missing = grid.missing(method)
+    return Section(grid.title, method.label, slug(f"{grid.title} {method.label}"), baseline,
+                   tuple(_run_rows(scored, method, baseline)), keys_text(missing),
+                   tuple(grid.command(method.name, key, method) for key in missing),
+                   tuple(each for each in _charts(scored, method, baseline) if each))
 
 
-def _runs(scored: Scored, line: MethodRuns[RunKey],
-          curves: dict[RunKey, list[float | None]]) -> list[RunRow]:
+def _run_rows(scored: ScoredGrid, method: MethodRuns, baseline: str) -> list[RunRow]:
+    unpaired = Score(None, f"no {baseline or 'baseline'} run of the same sequence and seed")
     rows = []
-    for at in scored.grid.cells:
-        found = line.runs.get(at) or line.failed.get(at)
-        if found is None:
-            continue
-        scores: tuple[Score, ...] = ()
-        if at in line.runs:
-            matrix = scored.matrices[line.label][at]
-            gain = (Score(curves[at][-1], "undefined") if at in curves
-                    else Score(None, "no run of the baseline beside it"))
-            scores = gain, relative_forgetting(matrix), relative_bwt(matrix)
-        rows.append(RunRow(*at, f"runs/{slug(found.record.run_id)}.html",
-                           found.record.reason if found.record.status == "failed" else "", scores))
+    for key in scored.grid.keys:
+        if run := method.all_runs.get(key):
+            own = scored.runs[method.label][key] if key in method.runs else {}
+            scores = (own.get(score_key("delta", baseline), unpaired), own["forgetting"],
+                      own["bwt"]) if own else ()
+            rows.append(RunRow(*key, run_file(run.record.run_id),
+                               run.record.reason if run.record.status == "failed" else "", scores))
     return rows
 
 
-def _gains(curves: dict[RunKey, list[float | None]], baseline: str) -> Chart | None:
-    return chart(f"Δ vs {baseline} (%) ↑", list(curves.values()), mean_curve(curves), "%")
-
-
-def _metrics(scored: Scored, line: MethodRuns[RunKey]) -> list[Chart | None]:
-    """The primary metric of every task, one curve per run from the task's own phase on."""
-    by_task: dict[str, list[tuple[float | None, ...]]] = {}
-    titles, units = {}, {}
-    for matrix in scored.matrices[line.label].values():
-        for curve in matrix.primary:
-            by_task.setdefault(curve.task, []).append(curve.values)
-            units[curve.task] = curve.unit
-            titles[curve.task] = heading(
-                f"{curve.task} {METRIC_NAMES.get(curve.metric, curve.metric)}", curve.unit,
-                curve.higher_is_better)
-    return [chart(titles[task], curves, unit=units[task]) for task, curves in by_task.items()]
+def _charts(scored: ScoredGrid, method: MethodRuns, baseline: str) -> list[Chart | None]:
+    """Gains after each phase, then primary metrics from the task's own phase on, by run."""
+    label = method.label
+    charts = []
+    if gains := scored.gain_curves(label, baseline):
+        charts.append(chart(heading(f"Δ vs {baseline}", "%", True), gains,
+                            scored.gain_curve(label, baseline), "%"))
+    for column in scored.metrics:
+        curves = [curve.values for matrix in scored.matrices[label].values()
+                  for curve in matrix.primary if f"{curve.task}/{curve.metric}" == column.key]
+        charts.append(chart(heading(column.title, column.unit, column.higher_is_better), curves,
+                            unit=column.unit))
+    return charts

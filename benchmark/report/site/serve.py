@@ -26,10 +26,10 @@ def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
                            "one") from None
 
 
-def serve(folder: Path, port: int, tell: Callable[[str], object]) -> None:
-    """Serve until Ctrl-C; `tell` is called with the address first."""
+def serve(folder: Path, port: int, announce: Callable[[str], object]) -> None:
+    """Serve until Ctrl-C; `announce` is called with the address first."""
     with server(folder, port) as running:
-        tell(f"http://{LOOPBACK}:{running.server_port}/index.html")
+        announce(f"http://{LOOPBACK}:{running.server_port}/index.html")
         try:
             running.serve_forever()
         except KeyboardInterrupt:

@@ -3,143 +3,198 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from benchmark import __version__
 from benchmark.errors import RequestError
 from benchmark.record import RECORD_FILE, STATISTICS_FILE
-from benchmark.report.runs.collection import Collection, StoredRun
+from benchmark.report.runs.collection import RunCollection, StoredRun
 from benchmark.report.runs.grid import BASELINES, Grid, grids_of
-from benchmark.report.runs.groups import matching
-from benchmark.report.runs.settings import fingerprint
-from benchmark.report.site import contents
-from benchmark.report.site.leaderboard import Board, Scored, board
-from benchmark.report.site.pages import Pages
-from benchmark.report.site.panels import copy_panels
-from benchmark.report.site.replace_site import replace_site
-from benchmark.report.site.run_page import Place
-from benchmark.report.site.slugs import slug
+from benchmark.report.runs.scoring import MIB
+from benchmark.report.runs.summary import heading, number_text
+from benchmark.report.site import charts
+from benchmark.report.site.file_names import leaderboard_file, method_file, run_file
+from benchmark.report.site.leaderboard import Leaderboard, choices, leaderboard
+from benchmark.report.site.method_page import method_content, methods_content
+from benchmark.report.site.previews import Picture, copy_previews
+from benchmark.report.site.run_page import RunInGrid, run_content, runs_content
+from benchmark.report.site.scores import ScoredGrid, keys_text
 
-RESCORED = 128 * 2**20
+HERE = Path(__file__).parent
+MARKER = ".lhlbench-site"
+"""The file that marks a folder as a site, which may be replaced."""
+STATISTICS_ROOM = 128 * MIB
 """Bytes of statistics that are read to show leaderboards under the image convention."""
-STATIC = Path(__file__).parent / "static"
+ROWS = 100
+"""Rows of a group that a browser shows until more are wanted."""
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenSite:
     """What a site came to hold."""
 
     index: Path
-    boards: int
+    leaderboards: int
     methods: int
     runs: int
     notes: tuple[str, ...]
 
 
-def write_site(collection: Collection, to: Path,
-               sequences: Sequence[str] | None = None) -> Written:
+def write_site(collection: RunCollection, to: Path,
+               sequences: Sequence[str] | None = None) -> WrittenSite:
     """Write the site of `collection` in place of the one in `to`; `sequences` are names or globs.
 
     Raises `RequestError` for patterns that no run matches, and when `to` is something else than a
     site; the old site is then as it was.
     """
-    site = _Site(collection, sequences)
-    replace_site(to, site.fill)
-    return Written(to / "index.html", len(site.boards), len(site.methods), len(site.found),
-                   tuple(site.notes))
+    site = _Site(collection.of_sequences(sequences))
+    replace_site(to, site.write)
+    return WrittenSite(to / "index.html", len(site.leaderboards), len(site.methods),
+                       len(site.runs), tuple(site.notes))
+
+
+def replace_site(to: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill an empty folder beside `to`, then put it in place of `to`.
+
+    Raises `RequestError`, before anything is written, when `to` is there and is neither empty nor
+    a site of ours; and whatever `write` raises, with `to` as it was before.
+    """
+    to = to.resolve()
+    if to.exists() and not _replaceable(to):
+        raise RequestError(f"{to} is not a site that lhlbench report wrote and will not be "
+                           "replaced; name another folder with --to")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as folder:
+        new, old = Path(folder) / "new", Path(folder) / "old"
+        new.mkdir()
+        write(new)
+        (new / MARKER).write_text("Written by lhlbench report, which replaces the whole folder.\n")
+        if to.exists():
+            to.rename(old)
+        try:
+            new.rename(to)
+        except BaseException:
+            if old.exists():
+                old.rename(to)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaceable(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / MARKER).is_file() or not any(folder.iterdir()))
 
 
 class _Site:
-    """A site in the making: the grids of a collection, scored once."""
+    """The pages of a collection: its grids, scored once, and what is shown of them."""
 
-    def __init__(self, collection: Collection, sequences: Sequence[str] | None) -> None:
-        self.found = matching(collection, sequences)
+    def __init__(self, collection: RunCollection) -> None:
+        self.runs = collection.runs
+        self.methods = {name: [run for run in self.runs if run.record.method.name == name]
+                        for name in sorted(collection.methods)}
         self.notes: list[str] = []
-        grids = sorted(grids_of(collection, sequences),
-                       key=lambda grid: (-_runs(grid), grid.title))
-        self.scored = [Scored(grid) for grid in grids]
-        self.rescored = self._rescored(grids)
-        self.boards = self._boards()
+        grids = sorted(grids_of(collection), key=lambda grid: (-len(_finished(grid)), grid.title))
+        self.grids = [ScoredGrid(grid) for grid in grids]
+        self.leaderboards = self._leaderboards()
+        self.in_grid = {run.record.run_id: RunInGrid(scored, method, key)
+                        for scored in self.grids for method in scored.grid.methods
+                        for key, run in method.all_runs.items()}
 
-    @cached_property
-    def methods(self) -> dict[str, list[StoredRun]]:
-        """The runs of every method, by its name."""
-        return {name: [found for found in self.found if found.record.method.name == name]
-                for name in sorted({found.record.method.name for found in self.found})}
-
-    @cached_property
-    def places(self) -> dict[str, Place]:
-        """Run id -> where the run stands among others."""
-        return {found.record.run_id: Place(scored, line, at)
-                for scored in self.scored for line in scored.grid.lines
-                for at, found in (line.runs | line.failed).items()}
-
-    def fill(self, folder: Path) -> None:
+    def write(self, folder: Path) -> None:
         """Write every page below `folder`, which is empty."""
-        pages = Pages(folder)
-        for name in ("site.css", "site.js"):
-            shutil.copyfile(STATIC / name, folder / name)
-        for file, shown in self.boards.items():
-            pages.write(file, "board.html", **contents.of_board(shown, self.boards))
-        pages.write("methods.html", "methods.html", **contents.of_methods(self.methods))
-        pages.write("runs.html", "runs.html", **contents.of_runs(self.found, self.places))
-        for name, found in self.methods.items():
-            pages.write(contents.method_file(name), "method.html",
-                        **contents.of_method(name, found, self.scored))
-        panels = copy_panels(self.found, folder / "runs")
-        for each in self.found:
-            self._run(pages, each, panels.get(each.record.run_id, []))
+        pages = _Pages(folder)
+        shutil.copytree(HERE / "static", folder, dirs_exist_ok=True)
+        for file, shown in self.leaderboards.items():
+            pages.write(file, "leaderboard.html", {
+                "page": "index", "title": f"{shown.grid.title}: leaderboard",
+                "leaderboard": shown, "choices": choices(shown, self.leaderboards)})
+        pages.write("methods.html", "methods.html", methods_content(self.methods))
+        pages.write("runs.html", "runs.html", runs_content(self.runs, self.in_grid))
+        for name, runs in self.methods.items():
+            pages.write(method_file(name), "method.html", method_content(name, runs, self.grids))
+        pictures = copy_previews(self.runs, folder / "runs")
+        for run in self.runs:
+            self._write_run(pages, run, pictures.get(run.record.run_id, []))
 
-    def _run(self, pages: Pages, found: StoredRun, panels: list[tuple[str, str]]) -> None:
-        file = contents.run_file(found.record.run_id)
-        place = self.places.get(found.record.run_id)
-        pages.write(file, "run.html", **contents.of_run(found, place, panels))
-        shutil.copyfile(found.folder / RECORD_FILE, (pages.folder / file).with_suffix(".json"))
+    def _write_run(self, pages: _Pages, run: StoredRun, pictures: Sequence[Picture]) -> None:
+        run_id = run.record.run_id
+        pages.write(run_file(run_id), "run.html",
+                    run_content(run.record, self.in_grid.get(run_id), pictures))
+        shutil.copyfile(run.folder / RECORD_FILE, pages.folder / run_file(run_id, "json"))
 
-    def _rescored(self, grids: Sequence[Grid]) -> dict[str, Scored]:
-        """Grids by title that are shown under the image convention too."""
-        left, found = RESCORED, {}
-        for grid in grids:
-            size = _statistics(grid)
-            if size is None:
+    def _leaderboards(self) -> dict[str, Leaderboard]:
+        """File -> leaderboard; the first one is the index."""
+        leaderboards: dict[str, Leaderboard] = {}
+        by_image = self._by_image()
+        for pixel in self.grids:
+            title = pixel.grid.title
+            for scored in (pixel, *([by_image[title]] if title in by_image else [])):
+                for baseline in scored.baselines or BASELINES[:1]:
+                    file = leaderboard_file(scored.grid, baseline, scored.convention)
+                    leaderboards[file if leaderboards else "index.html"] = leaderboard(scored,
+                                                                                       baseline)
+        return leaderboards
+
+    def _by_image(self) -> dict[str, ScoredGrid]:
+        """Grids by title under the image convention too, as far as their statistics allow."""
+        left, found = STATISTICS_ROOM, {}
+        for grid in (scored.grid for scored in self.grids):
+            files = [run.folder / STATISTICS_FILE for run in _finished(grid)]
+            if not all(map(Path.is_file, files)):
                 self.notes.append(f"{grid.title}: no image convention, since statistics of some "
                                   "runs are not there")
-            elif size > left:
+                continue
+            size = sum(file.stat().st_size for file in files)
+            if size > left:
                 self.notes.append(f"{grid.title}: no image convention, since its runs have more "
-                                  f"statistics ({size / 2**20:.0f} MiB) than are read for a site")
-            else:
-                try:
-                    found[grid.title] = Scored(grid, "image")
-                    left -= size
-                except RequestError as error:
-                    self.notes.append(f"{grid.title}: no image convention: {error}")
+                                  f"statistics ({size / MIB:.0f} MiB) than are read for a site")
+                continue
+            scored = ScoredGrid(grid, "image")
+            if scored.errors:
+                error = next(iter(scored.errors.values()))
+                self.notes.append(f"{grid.title}: no image convention: {error}")
+                continue
+            found[grid.title] = scored
+            left -= size
         return found
 
-    def _boards(self) -> Mapping[str, Board]:
-        """File -> leaderboard; the first one is the index."""
-        boards: dict[str, Board] = {}
-        for scored in self.scored:
-            both = [scored, *([again] if (again := self.rescored.get(scored.grid.title)) else [])]
-            for each in both:
-                for baseline in each.baselines or BASELINES[:1]:
-                    file = _board_file(each, baseline) if boards else "index.html"
-                    boards[file] = board(each, baseline)
-        return boards
+
+def _finished(grid: Grid) -> list[StoredRun]:
+    return [run for method in grid.methods for run in method.runs.values()]
 
 
-def _board_file(scored: Scored, baseline: str) -> str:
-    grid = scored.grid
-    variant = f" {fingerprint(grid.variant)}" if grid.variant else ""
-    return f"board-{slug(f'{grid.family}{variant}-{baseline}-{scored.convention}')}.html"
+class _Pages:
+    """Writes pages below `folder`; what comes from records is text in them, never markup."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"), autoescape=True,
+            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False)
+        self.environment.globals |= {"version": __version__, "ROWS": ROWS, "size": charts}
+        self.environment.filters |= {
+            "number": _number, "sortable": "{:.7g}".format, "mib": _mib, "keys": keys_text,
+            "heading": lambda column: heading(column.title, column.unit, column.higher_is_better),
+            "method_file": method_file}
+
+    def write(self, file: str, template: str, content: dict[str, Any]) -> None:
+        """Render `template` into `file`, a path below the site's folder."""
+        root = "../" * file.count("/")
+        text = self.environment.get_template(template).render(root=root, **content)
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("utf-8", "replace"))
 
 
-def _runs(grid: Grid) -> int:
-    return sum(len(line.runs) for line in grid.lines)
+def _number(value: float | None, digits: int) -> str:
+    """As `number_text`, with a true minus sign."""
+    return number_text(value, digits).replace("-", "\N{MINUS SIGN}")
 
 
-def _statistics(grid: Grid) -> int | None:
-    """Bytes of the statistics of all runs; None when a file is not there."""
-    files = [found.folder / STATISTICS_FILE for line in grid.lines for found in line.runs.values()]
-    return sum(file.stat().st_size for file in files) if all(map(Path.is_file, files)) else None
+def _mib(size: int) -> str:
+    return f"{size / MIB:.1f}"

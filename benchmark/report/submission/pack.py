@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,18 +11,17 @@ from typing import Any
 
 import yaml
 
+from benchmark.engine.request import RunCommand
 from benchmark.errors import RequestError
 from benchmark.files import write_atomically, write_text
 from benchmark.record import Record, load_statistics, save_statistics
 from benchmark.report.runs.collection import StoredRun
-from benchmark.report.submission.validation import problems
+from benchmark.report.submission.validation import first_problem
 
 PUBLISHED = Path("results/published")
 ENVIRONMENT = ("lhlbench", "python", "versions", "device", "device_name", "threads", "precision",
                "processes", "git", "command")
 """What is handed in of a record's environment."""
-_OF_THIS_MACHINE = ("--runs", "--data-root")
-_OF_THIS_CALL = ("--json", "--overwrite", "--debug", "--dry-run")
 _PATH = re.compile(r"(?:^|[\s=:'\"])((?:~|/[\w.@-]+)/[\w.@-]+|[A-Za-z]:\\\S+)")
 
 
@@ -61,37 +59,21 @@ def portable(record: Record) -> Record:
     Raises `RequestError` for a path of this machine in what cannot be left out.
     """
     kept = {key: record.environment[key] for key in ENVIRONMENT if key in record.environment}
-    kept["command"] = shlex.join(portable_words(str(record.environment.get("command", ""))))
-    told = record.model_copy(update={"environment": kept})
-    for place, text in _strings(told.model_dump(mode="json", by_alias=True)):
+    kept["command"] = _portable_command(record)
+    portable_record = record.model_copy(update={"environment": kept})
+    for place, text in _strings(portable_record.model_dump(mode="json", by_alias=True)):
         if match := _PATH.search(text):
             raise RequestError(f"{record.run_id}: {place} holds the path {match[1]}, which nobody "
                                "else has; name files relative to the sequence's, and run again")
-    return told
+    return portable_record
 
 
-def portable_words(command: str) -> list[str]:
-    """A command as it may be typed anywhere: files by their names, no folders of this machine."""
+def _portable_command(record: Record) -> str:
+    """The command of the run as it may be typed anywhere; empty where it names no single run."""
     try:
-        words = shlex.split(command)
-    except ValueError:
-        return []
-    kept: list[str] = []
-    skip = False
-    for word in words:
-        if skip or word in _OF_THIS_CALL:
-            skip = False
-        elif word in _OF_THIS_MACHINE:
-            skip = True
-        elif word.partition("=")[0] not in _OF_THIS_MACHINE:
-            option, equals, value = word.partition("=")
-            bare = f"{option}={_bare(value)}" if option in ("--method", "--sequence") else word
-            kept.append(bare if equals else _bare(word))
-    return kept
-
-
-def _bare(word: str) -> str:
-    return word.replace("\\", "/").rpartition("/")[2]
+        return str(RunCommand.parse(str(record.environment.get("command", ""))).portable())
+    except RequestError:
+        return ""
 
 
 def _write(found: StoredRun, whole: Path) -> None:
@@ -102,7 +84,7 @@ def _write(found: StoredRun, whole: Path) -> None:
                              for key in sorted(statistics)})
     write_text(folder / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
     record.save(folder)
-    if problem := problems(folder):
+    if problem := first_problem(folder):
         raise RequestError(f"{found.folder}: cannot be handed in: {problem}")
 
 

@@ -1,8 +1,8 @@
-"""Whether a record is what a run would have left: the first difference, told precisely.
+"""Whether a record is what a run would have left: the first difference, stated precisely.
 
 A record holds the same facts several times - in its head, its configuration, its name, the
 statistics it was derived from, the sequence and the recipe it names - and an edited one
-contradicts itself. What was forged in all of these places at once cannot be told from it.
+contradicts itself. What was forged in all of these places at once cannot be stated from it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,25 @@ from benchmark.config.family import shipped_sequences
 from benchmark.config.recipe import Recipe
 from benchmark.config.yaml_file import validate
 from benchmark.data.loading.blocks import batch_sizes
-from benchmark.data.sources.registry import find_source, source_config
+from benchmark.data.sources.source import DataPaths, find_source, source_config
+from benchmark.data.store.files import Store
+from benchmark.data.store.held_out import HeldOutStore
 from benchmark.errors import RequestError
 from benchmark.files import digest
 from benchmark.record import PhaseInfo, Record, load, run_id
-from benchmark.report.runs.collection import StoredRun
-from benchmark.report.submission.record_files import require_plain
+from benchmark.report.runs.collection import StoredRun, require_plain
 from benchmark.report.submission.rederived import matrix_problems
 
 _RATE_TOLERANCE = 1e-6
 _MOST_IMAGES = 10 ** 8
 
 
-def problems(path: Path) -> str | None:
+def first_problem(path: Path) -> str | None:
     """The first thing wrong with a record (`record.json` or its folder); None when it is valid."""
-    return checked(path)[1]
+    return check_record(path)[1]
 
 
-def checked(path: Path) -> tuple[StoredRun | None, str | None]:
+def check_record(path: Path) -> tuple[StoredRun | None, str | None]:
     """A record, when it can be read, and the first thing wrong with it."""
     folder = path if path.is_dir() else path.parent
     record = None
@@ -71,6 +73,39 @@ def disagreements(found: Sequence[StoredRun]) -> dict[Path, str]:
     return wrong
 
 
+class LocalData:
+    """Data sets of records, each opened once; those lhlbench makes itself are made when missing."""
+
+    def __init__(self, data_paths: DataPaths) -> None:
+        self._paths = data_paths
+        self._opened: dict[str, Store] = {}
+
+    def problem(self, record: Record) -> str | None:
+        """How the record's data differ from the same data set here, or why nobody can tell."""
+        try:
+            store = self._store(record)
+        except RequestError as error:
+            return f"its data cannot be compared: {error}"
+        here = {"fingerprint": store.fingerprint, "train_images": store.count("train"),
+                "eval_images": store.count("eval")}
+        for key, value in here.items():
+            if (recorded := getattr(record.dataset, key)) != value:
+                return f"dataset.{key} is {recorded}, the data in {store.folder} have {value}"
+        return None
+
+    def _store(self, record: Record) -> Store:
+        content, held_out = record.config["dataset"], record.config.get("held_out", 0.0)
+        family = next((each.file.parent for each in shipped_sequences()
+                       if each.name == record.sequence), Path())
+        key = digest([content, held_out, str(family)])
+        if key not in self._opened:
+            config = source_config(content, "config")
+            store = find_source(config.name).open_store(config, replace(self._paths,
+                                                                       family=family))
+            self._opened[key] = HeldOutStore(store, held_out) if held_out else store
+        return self._opened[key]
+
+
 def _problems(record: Record, folder: Path) -> Iterator[str]:
     if record.protocol != PROTOCOL_VERSION:
         yield f"protocol {record.protocol}, this version measures by {PROTOCOL_VERSION}"
@@ -99,10 +134,10 @@ def _not_finite(value: Any, place: str) -> Iterator[str]:
 def _head(record: Record) -> Iterator[str]:
     """What the record says twice."""
     config = record.config
-    told = {"method": record.method.name, "method_config": record.method.config,
+    stated = {"method": record.method.name, "method_config": record.method.config,
             "sequence": record.sequence, "seed": record.seed,
             "tasks": [task.name for task in record.tasks]}
-    for key, value in told.items():
+    for key, value in stated.items():
         if config.get(key) != value:
             yield f"config.{key} is {config.get(key)!r}, the record's head says {value!r}"
     for key in ("recipe", "dataset"):
@@ -120,9 +155,10 @@ def _head(record: Record) -> Iterator[str]:
         yield "a run has training images, evaluation images and tasks; this record has none"
     if not _is_read_from_files(record.dataset.name) and not config.get("held_out"):
         for split in ("train", "eval"):
-            told, counted = config["dataset"].get(split), getattr(record.dataset, f"{split}_images")
-            if told != counted:
-                yield f"dataset.{split}_images is {counted}, config.dataset.{split} is {told}"
+            stated = config["dataset"].get(split)
+            counted = getattr(record.dataset, f"{split}_images")
+            if stated != counted:
+                yield f"dataset.{split}_images is {counted}, config.dataset.{split} is {stated}"
 
 
 def _name(record: Record) -> Iterator[str]:

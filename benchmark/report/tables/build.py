@@ -16,6 +16,7 @@ from benchmark.errors import RequestError, unknown
 from benchmark.report.runs.collection import RunCollection
 from benchmark.report.runs.grid import Grid, MethodRuns, RunKey, grids_of, sequence_grids
 from benchmark.report.runs.scoring import GridScores, checked_choice
+from benchmark.report.runs.settings import differences
 from benchmark.report.runs.summary import over_orders, over_seeds
 from benchmark.report.tables.columns import (
     DEFAULT_COLUMNS,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 MEAN, WORST, DIFFERENCE = "mean", "worst_order", "difference"
 ABOUT_WORST = "Worst order: the lowest of a method's Δ of single orders."
-_ABSENT = object()
-"""Apart from None, which a setting can be."""
 
 
 def sequence_tables(collection: RunCollection, sequences: Sequence[str] | None = None,
@@ -251,7 +250,7 @@ def _usual(grid: Grid, method: str) -> MethodRuns | None:
 
 def _variants(grid: Grid, usual: MethodRuns) -> list[MethodRuns]:
     return [runs for runs in grid.methods if runs.name == usual.name
-            and len(_changed(runs.settings, usual.settings)) == 1]
+            and len(differences(runs.settings, usual.settings)) == 1]
 
 
 def _ablation_table(whole: Grid, baseline: str, convention: str, usual: MethodRuns) -> Table:
@@ -292,11 +291,6 @@ def _differences(part: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
     pairs = part.merge(usual, on=["sequence", "seed"], suffixes=("", "_usual"))
     return pairs.assign(value=pairs["value"] - pairs["value_usual"],
                         reason=pairs["reason"].where(pairs["reason"] != "", pairs["reason_usual"]))
-
-
-def _changed(settings: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
-    return {name for name in {*settings, *other}
-            if settings.get(name, _ABSENT) != other.get(name, _ABSENT)}
 
 
 def _at(runs: Mapping[RunKey, Any], kept: set[RunKey]) -> dict[RunKey, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import unknown
-from benchmark.report.runs.summary import MISSING
 from benchmark.report.tables.table import Table, as_content, tidy_rows
 from benchmark.report.tables.text import Block, TextCell, TextTable, text_table
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PADDING = 3
 """Characters between two columns on a terminal."""
+
+MINUS = re.compile(r"(?<!\w)-(?=\d)")
+"""A hyphen that is the sign of a number."""
 
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -139,8 +142,8 @@ def _latex_cells(row: Sequence[TextCell], left: int) -> list[str]:
     cells = []
     for index, cell in enumerate(row):
         text = latex_text(cell.text)
-        if index >= left and cell.text != MISSING:
-            text = text.replace("-", "$-$")
+        if index >= left:
+            text = MINUS.sub("$-$", text)
         text = rf"\textbf{{{text}}}" if cell.strong else text
         cells.append(rf"\underline{{{text}}}" if cell.underlined else text)
     return cells
@@ -159,7 +162,8 @@ def html(table: TextTable) -> str:
              f"<thead><tr>{head}</tr></thead>"]
     for block in table.blocks:
         rows = "\n".join(_html_row(row) for row in block.rows)
-        parts.append(f'<tbody class="{escape(block.name)}">\n{rows}\n</tbody>')
+        group = f' class="{block.group}"' if block.group else ""
+        parts.append(f"<tbody{group}>\n{rows}\n</tbody>")
     parts.append("</table>")
     if table.caption:
         parts.append(f"<figcaption>{escape(table.caption)}</figcaption>")
@@ -206,7 +210,8 @@ def print_tables(tables: Sequence[TextTable], console: Console | None = None) ->
         if table.caption:
             out.print(Text(table.caption, style="dim"))
         for note in table.notes:
-            out.print(Text(f"note: {note}", style="yellow"))
+            warning = f"note: {note}" if table.caption else note
+            out.print(Text(warning, style="yellow" if table.caption else "dim"))
         if table.commands:
             out.print(Text("missing runs:", style="yellow"))
         for command in table.commands:  # never wrapped: they are there to be copied

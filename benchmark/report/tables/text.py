@@ -22,8 +22,9 @@ class TextCell:
 class Block:
     """Rows that a rule separates from others."""
 
-    name: str
     rows: list[list[TextCell]]
+    group: str = ""
+    """What the rows have in common, `lifelong` or `bounds`; empty where that is nothing."""
     italic: bool = False
     """Whether the first cell of each row is set apart, as bounds are."""
     repeats: bool = False
@@ -39,6 +40,7 @@ class TextTable:
     blocks: list[Block]
     caption: str
     notes: list[str]
+    """Warnings where there is a caption, else all that is said of the table."""
     commands: list[str]
     """Missing runs, one command each."""
     labels: int = 1
@@ -49,7 +51,7 @@ class TextTable:
 
 def text_table(table: Table) -> TextTable:
     """The text of a table of results."""
-    digits = {column.key: _digits(table.rows, column) for column in table.columns}
+    digits = {column.key: column_decimals(table.rows, column) for column in table.columns}
 
     def line(row: Row) -> list[TextCell]:
         return [TextCell(one_line(f"{row.label} (bound)" if row.bound else row.label)),
@@ -57,7 +59,7 @@ def text_table(table: Table) -> TextTable:
                 *(_text_cell(row.cells[column.key], column, digits[column.key])
                   for column in table.columns)]
 
-    blocks = [Block(name, [line(row) for row in table.rows if row.bound == bound], italic=bound)
+    blocks = [Block([line(row) for row in table.rows if row.bound == bound], name, italic=bound)
               for name, bound in (("lifelong", False), ("bounds", True))]
     headings = ["method", table.counted,
                 *(one_line(heading(column.title, column.unit, column.higher_is_better))
@@ -66,6 +68,16 @@ def text_table(table: Table) -> TextTable:
                 for hole in table.holes]
     return TextTable(one_line(table.title), headings, [block for block in blocks if block.rows],
                      one_line(table.caption), [one_line(note) for note in table.notes], commands)
+
+
+def column_decimals(rows: Sequence[Row], column: Column) -> int:
+    """Decimals of all numbers of a column."""
+    if column.key in ("rank", "gap"):
+        return 2
+    if column.higher_is_better is None and column.unit != "%":
+        return 1
+    means = [abs(mean) for row in rows if (mean := row.cells[column.key].mean) is not None]
+    return decimals(max(means, default=0.0), column.unit)
 
 
 def one_line(text: str) -> str:
@@ -81,15 +93,6 @@ def one_line(text: str) -> str:
 def _runs_text(row: Row) -> str:
     total = len(row.runs) + len(row.missing)
     return f"{len(row.runs)} of {total}" if row.missing else str(total)
-
-
-def _digits(rows: Sequence[Row], column: Column) -> int:
-    if column.key in ("rank", "gap"):
-        return 2
-    if column.higher_is_better is None and column.unit != "%":
-        return 1
-    means = [abs(mean) for row in rows if (mean := row.cells[column.key].mean) is not None]
-    return decimals(max(means, default=0.0), column.unit)
 
 
 def _text_cell(cell: Cell, column: Column, digits: int) -> TextCell:

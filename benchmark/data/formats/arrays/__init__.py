@@ -2,6 +2,6 @@
 
 from benchmark.data.formats.arrays.hub import hub_layout
 from benchmark.data.formats.arrays.mtan import mtan_layout
-from benchmark.data.formats.arrays.task import ArrayTask
+from benchmark.data.formats.arrays.reader import ArrayTask
 
 __all__ = ["ArrayTask", "hub_layout", "mtan_layout"]

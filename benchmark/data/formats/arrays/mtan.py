@@ -1,4 +1,4 @@
-"""Layout mtan: one npy file per image and task, as MTAN, LibMTL and their heirs load them.
+"""Layout mtan: one npy file per image and task, as MTAN, LibMTL and their forks read them.
 
     train/image/0.npy    [H, W, 3], from 0 to 1       val/image/0.npy    for evaluation
     train/<task>/0.npy   [H, W] or [H, W, C]          val/<task>/0.npy
@@ -16,9 +16,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from benchmark.data.formats import decode
-from benchmark.data.formats.arrays.reading import ArrayReading, choose
-from benchmark.data.formats.arrays.task import ArrayTask
-from benchmark.data.formats.reading import Layout, Reading, Targets
+from benchmark.data.formats.arrays.reader import ArrayReader, ArrayTask, present_tasks
+from benchmark.data.formats.reader import DatasetReader, Layout, Targets
 from benchmark.data.store.files import IMAGE, SPLITS, Split
 from benchmark.errors import DataError
 
@@ -26,25 +25,25 @@ _PARTS: dict[Split, str] = {"train": "train", "eval": "val"}
 
 
 def mtan_layout(tasks: Callable[[Any], Sequence[ArrayTask]]) -> Layout:
-    """The layout "mtan" of a data set whose options say which tasks there may be."""
+    """Return the layout "mtan" of a data set; `tasks` gives its tasks for the options."""
 
-    def open_copy(path: Path, config: Any) -> Reading:
-        return MtanReading(path, config.size, tasks(config))
+    def open_copy(path: Path, config: Any) -> DatasetReader:
+        return MtanReader(path, config.size, tasks(config))
 
     return Layout("mtan", "train/image/0.npy, ..., val/image/0.npy, ... (MTAN, LibMTL)",
                   _find, open_copy)
 
 
-class MtanReading(ArrayReading):
-    """The npy files below a folder."""
+class MtanReader(ArrayReader):
+    """Reader of the npy files below a folder."""
 
     def __init__(self, root: Path, size: decode.Size, tasks: Sequence[ArrayTask]) -> None:
-        """Raises `DataError` when a file is missing, or there is one too many."""
+        """List the files. Raises `DataError` when one is missing or superfluous."""
         self._root = root
         counts = {split: _count_images(root / part / IMAGE) for split, part in _PARTS.items()}
         present = [name for task in tasks for name in task.names
                    if any(_names(root / part / name) for part in _PARTS.values())]
-        found = choose(tasks, present, root)
+        found = present_tasks(tasks, present, root)
         for split, part in _PARTS.items():
             for name in found:
                 _check_numbers(root / part / name, root / part / IMAGE, counts[split])
@@ -73,7 +72,7 @@ def _find(path: Path) -> Path | None:
 
 
 def _names(folder: Path) -> set[str]:
-    """Names of the npy files in a folder; none when there is no such folder."""
+    """Names of the npy files in a folder; empty when there is no such folder."""
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -96,7 +95,7 @@ def _count_images(folder: Path) -> int:
 
 
 def _check_numbers(folder: Path, images: Path, count: int) -> None:
-    """Raises `DataError` unless there is a label for each image, and no other."""
+    """Raise `DataError` unless there is a label for each image, and no other."""
     names = _names(folder)
     for number in range(count):
         if f"{number}.npy" not in names:

@@ -8,10 +8,9 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from benchmark.data.formats.reading import Layout
-from benchmark.data.sources.cityscapes.classes import Disparity
-from benchmark.data.sources.cityscapes.copies import HUB, MTAN
-from benchmark.data.sources.cityscapes.official import OFFICIAL
+from benchmark.data.formats.reader import Layout
+from benchmark.data.sources.cityscapes.layouts import HUB, MTAN, OFFICIAL
+from benchmark.data.sources.cityscapes.tasks import Disparity
 from benchmark.data.sources.prepared import PreparedConfig, open_prepared
 from benchmark.data.sources.source import DataPaths
 from benchmark.data.store.files import Store
@@ -20,7 +19,7 @@ __all__ = ["FOLDERS", "LAYOUTS", "SUMMARY", "VERSION", "Config", "open_store", "
 
 SUMMARY = "Cityscapes: street scenes with 7 or 19 classes and inverse depth"
 VERSION = 1
-"""Goes up whenever the same files would give other arrays."""
+"""To be raised whenever the same files come to give other arrays."""
 FOLDERS: Sequence[str] = ("cityscapes", "Cityscapes", "CityScapes")
 LAYOUTS: Sequence[Layout] = (OFFICIAL, MTAN, HUB)
 
@@ -37,15 +36,15 @@ class Config(PreparedConfig):
 
 
 def task_names(config: Config) -> tuple[str, ...]:
-    """All tasks that can be read; a copy offers those whose files it has."""
+    """Return all tasks that can be read; a copy has labels for those whose files it has."""
     return ("semantic", "semantic19", "depth")
 
 
-def open_store(config: Config, places: DataPaths) -> Store:
-    """The store of the copy below the data root, prepared first when it is not there.
+def open_store(config: Config, data_paths: DataPaths) -> Store:
+    """Return the store of the copy below the data root, prepared first when there is none.
 
     Raises `DataError`, naming the file or folder, when something is missing or damaged.
     """
     from benchmark.data.sources import cityscapes
 
-    return open_prepared(cityscapes, config, places)
+    return open_prepared(cityscapes, config, data_paths)

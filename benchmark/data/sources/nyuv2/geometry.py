@@ -1,29 +1,49 @@
-"""Surface normals from a depth map, by fitting a plane around every pixel.
+"""Surface normals: computed from a depth map, and the frame in which NYUv2's are stored.
 
 The camera is the RGB camera of NYUv2 as the data set's toolbox gives it (`camera_params.m`;
 `rgb_plane2rgb_world.m` counts pixels from 1 there).
+
+Eigen's PNG files and the arrays made from them (MTAN) hold x right, z away, y UP, in this order:
+the order in which EPFL-VILAB/omnidata reads the PNG files, and the one that agrees with normals
+computed from the depth; see docs/datasets/nyuv2.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.data.formats.reader import DatasetReader
+from benchmark.data.sources.nyuv2.tasks import DEPTH, NORMAL
+
 Window = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last."""
 MTAN_WINDOW: Window = (53, 467, 44, 596)
-"""What MTAN's copy shows of the 480 x 640 frames: 3:4, inside their white borders."""
+"""The part of the 480 x 640 frames that MTAN's copy shows: 3:4, inside their white borders."""
 
 _REACH = 2
 """Neighbours to either side, for a grid of 5 x 5."""
 _SAME_SURFACE = 0.05
-"""Neighbours whose depth differs by a larger share of it belong to another surface."""
+"""Largest relative difference in depth between neighbours on one surface."""
 _FEWEST = 6
-"""Neighbours a fit needs."""
+"""Fewest neighbours of a fit."""
+
+Axes = tuple[int, int, int]
+"""One number for each of x, y and z."""
+
+ORDER: Axes = (0, 2, 1)
+"""Stored channels that are x, y and z of the frame x right, y down, z away."""
+
+_Y_UP_TO_DOWN: Axes = (1, -1, 1)
+_SIGNS: list[Axes] = [(x, y, z) for x in (1, -1) for y in (1, -1) for z in (1, -1)]
+_IMAGES_COMPARED = 8
+_CLEAR_MARGIN = 0.1
+"""Gain in mean cosine above which other signs are suggested."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +55,8 @@ class Camera:
     cx: float
     cy: float
 
-    def seeing(self, window: Window, size: tuple[int, int]) -> Camera:
-        """The camera whose image is this one's cut to `window` and resized to (height, width)."""
+    def cropped(self, window: Window, size: tuple[int, int]) -> Camera:
+        """Return the camera of the image cropped to `window` and resized to (height, width)."""
         top, bottom, left, right = window
         down, across = size[0] / (bottom - top), size[1] / (right - left)
         return Camera(self.fx * across, self.fy * down,
@@ -44,12 +64,12 @@ class Camera:
 
 
 RGB_CAMERA = Camera(518.857901, 519.469611, 325.582449 - 1, 253.736166 - 1)
-"""Of the 480 x 640 frames."""
+"""The camera of the 480 x 640 frames."""
 
 
 def normals_from_depth(depth: NDArray[Any], camera: Camera, step: int = 4,
                        ) -> NDArray[np.float32]:
-    """Unit normals [3, H, W] (x right, y down, z away) of depths [H, W] in metres.
+    """Compute unit normals [3, H, W] (x right, y down, z away) of depths [H, W] in metres.
 
     They point towards the camera. Each is fitted to a grid of 5 x 5 pixels that are `step` apart:
     Kinect's noise needs the reach, not more pixels. Zero where the depth is invalid (not above 0
@@ -108,3 +128,43 @@ def _slopes(metres: NDArray[Any], inverse: NDArray[Any], step: int) -> tuple[NDA
     over = 1.0 / np.where(fits, determinant, 1.0)
     a, b = (vxq * vyy - vyq * vxy) * over, (vyq * vxx - vxq * vxy) * over
     return a, b, (sq - a * sx - b * sy) / n, fits
+
+
+def signs(chosen: Axes) -> Axes:
+    """Return the signs of the stored channels in `ORDER` under the option normal_axes `chosen`."""
+    x, y, z = (a * b for a, b in zip(_Y_UP_TO_DOWN, chosen, strict=True))
+    return x, y, z
+
+
+def agreement(depth: NDArray[Any], normals: NDArray[Any], camera: Camera) -> dict[Axes, float]:
+    """Compute how well normals [3, H, W] fit the depth [H, W], in metres, for all signs of axes.
+
+    That is the mean cosine to the normals computed from the depth, over the pixels where neither
+    is zero, which means invalid; NaN when there are none.
+    """
+    computed = normals_from_depth(depth, camera)
+    both = computed.any(axis=0) & normals.any(axis=0)
+    products = (computed * normals)[:, both].astype(np.float64)
+    mean = products.mean(axis=1) if both.any() else np.full(3, np.nan)
+    return {axes: float(mean @ axes) for axes in _SIGNS}
+
+
+def note_on_axes(reader: DatasetReader, camera: Camera, chosen: Axes) -> Iterator[str]:
+    """Note when other signs than `chosen` fit the depth clearly better.
+
+    Compares the first 8 training images; notes nothing for a reader without depth or normals.
+    """
+    if DEPTH not in reader.tasks or NORMAL not in reader.tasks:
+        return
+    first = reader.read("train", reader.units("train")[0])
+    each = [agreement(targets[DEPTH.name][0], targets[NORMAL.name], camera)
+            for targets in islice(first, _IMAGES_COMPARED)]
+    usable = [found for found in each if np.isfinite(found[1, 1, 1])]
+    if not usable:
+        return
+    mean = {axes: float(np.mean([found[axes] for found in usable])) for axes in _SIGNS}
+    best = max(mean, key=lambda axes: mean[axes])
+    if mean[best] > mean[1, 1, 1] + _CLEAR_MARGIN:
+        better = [a * b for a, b in zip(chosen, best, strict=True)]
+        yield (f"normal: the normals agree better with depth under normal_axes {better} "
+               f"(mean cosine {mean[best]:.2f}, now {mean[1, 1, 1]:.2f})")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.formats.optional import need
-from benchmark.data.sources.nyuv2.classes import LABELS, Classes, class_of_label
+from benchmark.data.formats.reader import import_optional
+from benchmark.data.sources.nyuv2.tasks import LABELS, Classes, class_of_label
 from benchmark.data.store.files import Split
 from benchmark.errors import DataError
 
@@ -45,13 +45,16 @@ class Frame:
 
 
 class Frames:
-    """nyu_depth_v2_labeled.mat, opened; its arrays are checked, its frames read one by one."""
+    """The frames of nyu_depth_v2_labeled.mat, read one by one."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `DataError` when the file is damaged or its arrays are not NYUv2's, and
-        `RequestError` when h5py is not installed."""
+        """Open the file and check its arrays.
+
+        Raises `DataError` when it is damaged or its arrays are not NYUv2's, and `RequestError`
+        when h5py is not installed.
+        """
         self.path = path
-        h5py = need("h5py", "nyuv2", str(path))
+        h5py = import_optional("h5py", "nyuv2", str(path))
         try:
             self._file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
         except OSError as error:
@@ -60,8 +63,8 @@ class Frames:
             self._arrays = {key: self._array(h5py, key) for key in _ARRAYS}
             counts = {key: len(array) for key, array in self._arrays.items()}
             if len(set(counts.values())) > 1:
-                told = ", ".join(f"{key} {count}" for key, count in counts.items())
-                raise DataError(f"{path} has different numbers of frames ({told}); copy it again")
+                listed = ", ".join(f"{key} {count}" for key, count in counts.items())
+                raise DataError(f"{path} has different numbers of frames ({listed}); copy it again")
         except BaseException:
             self._file.close()
             raise
@@ -87,8 +90,8 @@ class Frames:
         return len(self._arrays["images"])
 
     def read(self, index: int) -> Frame:
-        """The frame of an index, from 0. Raises `DataError` when it is damaged."""
-        with self._lock:  # HDF5 reads one thing at a time
+        """Read the frame of an index, from 0. Raises `DataError` when it is damaged."""
+        with self._lock:  # HDF5 is not safe for concurrent reads
             try:
                 image, depth, label = (array[index] for array in self._arrays.values())
             except (OSError, RuntimeError) as error:
@@ -106,15 +109,15 @@ class Frames:
 
 
 def read_splits(folder: Path, frames: int) -> dict[Split, list[int]]:
-    """Indices (from 0) of the frames of either split, in the file's order, which is ascending.
+    """Read the indices (from 0) of the frames of either split, in the file's ascending order.
 
-    Raises `DataError` when splits.mat is missing or damaged, or names a frame that is not there
-    or is named twice.
+    Raises `DataError` when splits.mat is missing or damaged, or names a frame that does not
+    exist or is named twice.
     """
     path = folder / SPLIT_FILE
     if not path.is_file():
         raise DataError(f"{path} is missing: the training and test frames, from the data set's "
-                        f"homepage (Train/Test split); put it beside {FRAMES}")
+                        f"homepage (Train/Test split); put it next to {FRAMES}")
     found = _load(path, list(_SPLIT_KEYS.values()))
     splits = {split: _whole(path, key, found).tolist() for split, key in _SPLIT_KEYS.items()}
     seen: set[int] = set()
@@ -130,15 +133,15 @@ def read_splits(folder: Path, frames: int) -> dict[Split, list[int]]:
 
 
 def read_mapping(folder: Path, classes: Classes) -> NDArray[np.uint8]:
-    """Table from a label, 0 to 894, to its class or VOID.
+    """Read the table from a label, 0 to 894, to its class or `VOID`: uint8 [895].
 
-    Raises `DataError` when classMapping40.mat is missing or is not what it should be.
+    Raises `DataError` when classMapping40.mat is missing, damaged or has other numbers.
     """
     path = folder / MAPPING
     if not path.is_file():
         raise DataError(f"{path} is missing: it says which of 40 classes each label is in, and "
                         "comes with Gupta's code for indoor segmentation and with "
-                        f"github.com/ankurhanda/nyuv2-meta-data; put it beside {FRAMES}")
+                        f"github.com/ankurhanda/nyuv2-meta-data; put it next to {FRAMES}")
     forty = _whole(path, "mapClass", _load(path, ["mapClass"]))
     if len(forty) != LABELS or forty.min() < 1 or forty.max() > 40:
         raise DataError(f"{path}: mapClass must have {LABELS} numbers from 1 to 40, it has "
@@ -157,7 +160,7 @@ def _load(path: Path, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def _whole(path: Path, key: str, found: dict[str, Any]) -> NDArray[Any]:
-    """A vector of whole numbers."""
+    """The array `key` as a vector of whole numbers."""
     if key not in found:
         raise DataError(f"{path} has no array '{key}'")
     array = np.asarray(found[key])

@@ -1,4 +1,4 @@
-"""Where the files of a copy lie, and which images there are: names only, nothing else opened."""
+"""The images a copy lists and the paths of their label files; only the list files are read."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _LABELS = {
     NORMALS.name: (("normals_distill", ".png"),),
     EDGE.name: ((CONTEXT, ".mat"),),
 }
-"""Folders of every task's files, the one that is preferred first."""
+"""Folders and endings of every task's files; the first folder that has a file is used."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
-class Copy:
-    """What a copy holds."""
+class CopyFiles:
+    """The files of a copy."""
 
     ids: Mapping[Split, Sequence[str]]
     """Names of the images in the order of the list files."""
@@ -40,8 +40,8 @@ class Copy:
     """Task -> image -> file, for the tasks that have files."""
 
 
-def survey(root: Path) -> Copy:
-    """Read the list files, and find the files of every image they name.
+def find_files(root: Path) -> CopyFiles:
+    """Read the list files, and find the image and label files of every name in them.
 
     A task without any file is left out. Raises `DataError`, naming the file, when an image or the
     label of one image is missing, or a list file is damaged.
@@ -58,19 +58,19 @@ def survey(root: Path) -> Copy:
     for task, folders in _LABELS.items():
         if found := _find(root, list(seen), folders):
             if gone := [name for name in seen if name not in found]:
-                places = " or ".join(f"{root / folder / gone[0]}{end}" for folder, end in folders)
-                raise DataError(f"{places} is missing, the label of {images[gone[0]]} for task "
+                paths = " or ".join(f"{root / folder / gone[0]}{end}" for folder, end in folders)
+                raise DataError(f"{paths} is missing, the label of {images[gone[0]]} for task "
                                 f"'{task}'; copy it, or move {folders[0][0].split('/')[0]} away "
                                 "to do without the task")
             labels[task] = found
     if not labels:
         raise DataError(f"{root} has images but no labels; there is no file of them in "
                         f"{', '.join(folder for each in _LABELS.values() for folder, _ in each)}")
-    return Copy(ids, images, labels)
+    return CopyFiles(ids, images, labels)
 
 
 def _read_list(path: Path, seen: dict[str, str]) -> list[str]:
-    """Names in a list file; `seen` collects where each name of all list files stands."""
+    """Read the names in a list file; `seen` collects the line of each name over all list files."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the tasks are, and the names that decide about their labels.
+"""The tasks of PASCAL-Context, and the names in the files that decide their labels.
 
 Tasks, the grouping of the parts and the rule for the normals are those of facebookresearch/astmt,
 which its followers share; see docs/datasets/pascal_context.md.
@@ -24,8 +24,8 @@ _PARTS = (
     "llleg rlleg lfoot rfoot",
 )
 CLASS_OF_PART = {name: index for index, names in enumerate(_PARTS) for name in names.split()}
-"""Class of every part a person may have in the files: l and r are left and right, the second l
-and u lower and upper."""
+"""Class of every part of a person in the files: the first letters l and r are left and right, the
+second l and u lower and upper."""
 
 SEMSEG = Task(name="semseg", kind="segmentation", channels=len(VOC_CLASSES), classes=VOC_CLASSES)
 HUMAN_PARTS = Task(name="human_parts", kind="segmentation", channels=len(PART_CLASSES),
@@ -53,4 +53,4 @@ trampoline, tray, tricycle, trophy, tvmonitor, typewriter, umbrella, vacuum clea
 wardrobe, washing machine, watch, water dispenser, window, wire
 """.replace("\n", " ").strip().split(", "))
 """Context classes that are also among the 894 of NYUv2, and tvmonitor: the network that made the
-normals has seen such things, and knows nothing of sky or water."""
+normals was trained on such things, and not on sky or water."""

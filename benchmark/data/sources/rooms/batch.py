@@ -9,21 +9,20 @@ from math import cos, sin
 import torch
 from torch import Tensor
 
-from benchmark.data.sources.rooms.definitions import CLASSES
-from benchmark.data.sources.rooms.scene import Body, Light, Point, Scene, Surface
-from benchmark.data.sources.rooms.vec import Vec
+from benchmark.data.sources.rooms.geometry import ABSENT, BOX, CYLINDER, ROOM, SPHERE, Vec
+from benchmark.data.sources.rooms.scene import CLASSES, Body, Light, Point, Scene, Surface
 
-ROOM, BOX, SPHERE, CYLINDER, ABSENT = range(5)
 WALL, FLOOR, CEILING = range(3)
-"""Rows of the table that every scene has; its bodies follow."""
+"""Bodies that every scene has, first in the table; its own follow."""
 
 _CODES = {"box": BOX, "sphere": SPHERE, "cylinder": CYLINDER}
 _COLUMNS = ("shape", "label", "cos", "sin", "cx", "cy", "cz", "hx", "hy", "hz", "corners",
             "material", "r1", "g1", "b1", "r2", "g2", "b2", "frequency", "px", "py", "pz",
             "slant", "glow", "mirror")
-_INDEX = {name: place for place, name in enumerate(_COLUMNS)}
+_INDEX = {name: index for index, name in enumerate(_COLUMNS)}
 _EMPTY = (float(ABSENT), *[0.0] * (len(_COLUMNS) - 1))
 _DARK = Light((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+_SIGNS = tuple((x, y, z) for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -50,22 +49,22 @@ class Batch:
         return self.table.shape[2]
 
     def column(self, name: str) -> Tensor:
-        """One property of every body, [N, B]."""
+        """Return one property of every body, [N, B]."""
         return self.table[_INDEX[name]]
 
     def vector(self, *names: str) -> Vec:
-        """Three properties of every body as a vector, [N, B]."""
+        """Return three properties of every body as a vector, [N, B]."""
         return Vec(*map(self.column, names))
 
     def at(self, index: Tensor, *names: str) -> tuple[Tensor, ...]:
-        """Properties of the bodies `index` (image * B + body), each of the shape of `index`."""
+        """Return properties of the bodies `index` (image * B + body), each of `index`'s shape."""
         flat = index.reshape(-1)
         return tuple(self.column(name).reshape(-1).index_select(0, flat).view(index.shape)
                      for name in names)
 
 
 def pack(scenes: Sequence[Scene], device: torch.device) -> Batch:
-    """The scenes as one batch of float32 tensors on `device`."""
+    """Convert scenes to one batch of float32 tensors on `device`."""
     width = 3 + max(len(scene.bodies) for scene in scenes)
     rows = [[row for body in _rows(scene, width) for row in body] for scene in scenes]
     table = _tensor(rows, device).view(len(scenes), width, len(_COLUMNS)).permute(2, 0, 1)
@@ -77,6 +76,22 @@ def pack(scenes: Sequence[Scene], device: torch.device) -> Batch:
                  tuple(_lights(scenes, eyes, device)),
                  _vec([scene.ambient for scene in scenes], device),
                  _tensor([scene.exposure for scene in scenes], device))
+
+
+def to_camera(batch: Batch, points: Vec) -> Vec:
+    """Rotate world vectors [N, ...] into the camera's frame: right, down, forward."""
+    extra = (1,) * (points.x.dim() - 1)
+    right, down, forward = (axis.map(lambda a: a.view(-1, *extra)) for axis in batch.axes)
+    return Vec(points.dot(right), points.dot(down), points.dot(forward))
+
+
+def corners(batch: Batch) -> Vec:
+    """Return the corners of the box around every body, relative to the camera: [N, B, 8]."""
+    sign = Vec(*torch.tensor(_SIGNS, device=batch.table.device).unbind(1))
+    half = batch.vector("hx", "hy", "hz").map(lambda h: h[..., None])
+    local = Vec(half.x * sign.x, half.y * sign.y, half.z * sign.z)
+    cos, sin = batch.column("cos")[..., None], batch.column("sin")[..., None]
+    return local.out_of(cos, sin) + batch.vector("cx", "cy", "cz").map(lambda c: c[..., None])
 
 
 def _tensor(values: Sequence[object], device: torch.device) -> Tensor:

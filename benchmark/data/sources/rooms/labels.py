@@ -7,24 +7,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.data.sources.rooms.batch import CYLINDER, ROOM, SPHERE, Batch
-from benchmark.data.sources.rooms.definitions import CLASSES, STRUCTURE
-from benchmark.data.sources.rooms.keypoints import heat
-from benchmark.data.sources.rooms.tiles import to_camera
-from benchmark.data.sources.rooms.vec import Vec
+from benchmark.data.sources.rooms.batch import WALL, Batch, corners, to_camera
+from benchmark.data.sources.rooms.geometry import CYLINDER, ROOM, SOLIDS, SPHERE, Vec, blocked
+from benchmark.data.sources.rooms.scene import CLASSES, STRUCTURE
 from benchmark.tasks import VOID
 
 _GAP = 0.04
-"""Depth that the other surface's tangent plane must fail to explain, relative to the nearer."""
+"""Gap between a surface's depth and its neighbour's tangent plane, relative to the nearer depth,
+above which there is an edge."""
 _HEADLIGHT = 0.2
 """Metres between the camera and the headlight of reshading above it."""
 _SHARPEST = 10.0
-"""Largest principal curvature told apart, in 1/m."""
+"""Principal curvature, in 1/m, at which the labels are clipped."""
+_REACH = 3
+"""Standard deviations after which heat is cut to zero."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What the pixel centres see, all [N, H, W]."""
+    """What the rays through the pixel centres hit, all [N, H, W]."""
 
     depth: Tensor
     hit: Tensor
@@ -37,7 +38,7 @@ class View:
 
 
 def label(batch: Batch, view: View) -> dict[str, Tensor]:
-    """Targets by task name, in the form `benchmark.tasks.Task` asks for."""
+    """Compute the targets by task name, in the form `benchmark.tasks.Task` requires."""
     shape, kind, material, mirror, radius = batch.at(
         view.hit, "shape", "label", "material", "mirror", "hx")
     semantic = kind.to(torch.uint8)
@@ -64,14 +65,14 @@ def _salient(semantic: Tensor) -> Tensor:
 
 
 def reshading(batch: Batch, view: View) -> Tensor:
-    """Cosine between the normal and the way to the headlight, 0 where it does not reach."""
+    """Cosine between the normal and the direction to the headlight, at least 0: [N, H, W]."""
     down = batch.axes[1].map(lambda a: a.view(-1, 1, 1))
     towards = (down * _HEADLIGHT + view.ray * view.depth) * -1.0
     return towards.unit().dot(view.normal).clamp(0, 1)
 
 
 def curvature(view: View, shape: Tensor, sharp: Tensor) -> Tensor:
-    """Principal curvatures [N, 2, H, W] in 1/dm, the larger first, given 1 / radius in 1/m."""
+    """Principal curvatures [N, 2, H, W] in 1/dm, the larger first; `sharp` is 1 / radius in 1/m."""
     sharp = (sharp / _SHARPEST).clamp(max=1)
     side = view.normal.z.abs() < 0.5
     first = torch.where((shape == CYLINDER) & ~side, 0.0, sharp)
@@ -79,7 +80,7 @@ def curvature(view: View, shape: Tensor, sharp: Tensor) -> Tensor:
 
 
 def edges(batch: Batch, view: View) -> Tensor:
-    """Occlusion edges: on the nearer side of a gap in depth between two bodies, bool [N, H, W]."""
+    """Occlusion edges, on the nearer side of a gap in depth between two bodies: bool [N, H, W]."""
     found = torch.zeros_like(view.hit, dtype=torch.bool)
     # The parts of the room never hide each other: they count as one body.
     shape, = batch.at(view.hit, "shape")
@@ -103,3 +104,51 @@ def edges(batch: Batch, view: View) -> Tensor:
         before(found).logical_or_(gap & (near <= far))
         after(found).logical_or_(gap & (far < near))
     return found
+
+
+def heat(batch: Batch, height: int, width: int) -> Tensor:
+    """Keypoint heat in [0, 1]: the largest of the Gaussians around visible corners, [N, H, W].
+
+    Corners are those of the room and of large boxes.
+    """
+    world = corners(batch)
+    camera = to_camera(batch, world)
+    scale = batch.focal[:, None, None] * width / camera.z
+    x, y = camera.x * scale + width / 2, camera.y * scale + height / 2
+    wanted = batch.column("corners") > 0
+    wanted[:, WALL] = True
+    shown = ((camera.z > 0) & (x > 0) & (x < width) & (y > 0) & (y < height)
+             & wanted[:, :, None])
+    image = torch.nonzero(shown)[:, 0]
+    seen = _visible(batch, world.map(lambda w: w[shown]), image)
+    return _splat(image[seen], x[shown][seen], y[shown][seen], (batch.count, height, width))
+
+
+def _visible(batch: Batch, points: Vec, image: Tensor) -> Tensor:
+    """Whether no body of its image stands between the camera and a point: bool [M]."""
+    cos, sin, shape = (batch.column(name)[image] for name in ("cos", "sin", "shape"))
+    middle = batch.vector("cx", "cy", "cz").map(lambda c: c[image])
+    half = batch.vector("hx", "hy", "hz").map(lambda h: h[image])
+    ray = points.map(lambda p: p[:, None]).into(cos, sin)
+    origin = (middle * -1.0).into(cos, sin)
+    hidden = torch.zeros(len(image), dtype=torch.bool, device=image.device)
+    for code, solid in SOLIDS.items():
+        hidden |= (blocked(*solid(origin, ray, half)) & (shape == code)).any(1)
+    return ~hidden
+
+
+def _splat(image: Tensor, x: Tensor, y: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Gaussians around the points (x, y) [M] of every image, cut off at `_REACH`."""
+    count, height, width = shape
+    spread = max(1.0, width / 50)
+    reach = round(_REACH * spread)
+    near = torch.arange(-reach, reach + 1, device=x.device)
+    column = x.floor().long()[:, None, None] + near
+    row = y.floor().long()[:, None, None] + near[:, None]
+    square = (column + 0.5 - x[:, None, None]) ** 2 + (row + 0.5 - y[:, None, None]) ** 2
+    value = torch.exp(square / (-2 * spread * spread))
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    place = (image[:, None, None] * height + row) * width + column
+    canvas = torch.zeros(count * height * width, device=x.device)
+    canvas.scatter_reduce_(0, place[inside], value[inside], "amax")
+    return canvas.view(shape)

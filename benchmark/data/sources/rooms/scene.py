@@ -1,4 +1,4 @@
-"""A scene as plain data: camera, room, bodies, lights.
+"""Scenes as plain data: camera, room, bodies and lights; imports no torch.
 
 World axes: x and y along the floor, z up, the origin in a corner of the room; metres and radians.
 """
@@ -9,6 +9,12 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+CLASSES = ("wall", "floor", "ceiling", "door", "window", "picture", "rug", "table", "cabinet",
+           "bed", "lamp", "ball", "vase", "pillar")
+STRUCTURE = ("wall", "floor", "ceiling", "door", "window", "rug", "pillar")
+"""Classes that belong to the room; everything else, mirrors too, is salient."""
+MATERIALS = ("plain", "checker", "stripes", "wood", "marble", "dots")
+
 Point = tuple[float, float, float]
 Colour = tuple[float, float, float]
 Shape = Literal["box", "sphere", "cylinder"]
@@ -16,7 +22,7 @@ Shape = Literal["box", "sphere", "cylinder"]
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """How a body looks: one of `MATERIALS` between two linear colours."""
+    """Colour and texture of a body: one of `MATERIALS` between two linear colours."""
 
     material: int = 0
     first: Colour = (0.5, 0.5, 0.5)
@@ -25,7 +31,7 @@ class Surface:
     """Periods of the texture per metre."""
     phase: Point = (0.0, 0.0, 0.0)
     slant: float = 0.0
-    """How far stripes and grain lean."""
+    """Inclination of stripes and grain: the weight of the height in their phase."""
     glow: float = 0.0
     """Emitted light, in multiples of the albedo."""
     mirror: bool = False
@@ -82,7 +88,7 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that an image is made of. The room spans [0, size] along every axis."""
+    """Everything an image shows. The room spans [0, size] along every axis."""
 
     camera: Camera
     size: Point

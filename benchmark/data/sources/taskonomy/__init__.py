@@ -9,20 +9,27 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from benchmark.data.formats.reading import Layout, Reading
+from benchmark.data.formats.reader import DatasetReader, Layout
 from benchmark.data.sources.prepared import PreparedConfig, open_prepared
 from benchmark.data.sources.source import DataPaths
-from benchmark.data.sources.taskonomy.reading import TaskonomyReading
-from benchmark.data.sources.taskonomy.rules import TASKS
-from benchmark.data.sources.taskonomy.splits import TINY, Part, choose
-from benchmark.data.sources.taskonomy.survey import RGB, Copy, Missing, survey
+from benchmark.data.sources.taskonomy.files import (
+    RGB,
+    TINY,
+    FilePaths,
+    Missing,
+    Part,
+    choose_buildings,
+    find_views,
+)
+from benchmark.data.sources.taskonomy.reader import TaskonomyReader
+from benchmark.data.sources.taskonomy.tasks import TASKS
 from benchmark.data.store.files import Store
 
 __all__ = ["FOLDERS", "LAYOUTS", "SUMMARY", "VERSION", "Config", "open_store", "task_names"]
 
 SUMMARY = "Taskonomy (tiny split): indoor photographs of 35 buildings with ten kinds of labels"
 VERSION = 1
-"""Goes up whenever the same files would give other arrays."""
+"""To be raised whenever the same files come to give other arrays."""
 FOLDERS: Sequence[str] = ("taskonomy", "Taskonomy", "taskonomy_tiny")
 
 
@@ -42,30 +49,31 @@ class Config(PreparedConfig):
 
 
 def task_names(config: Config) -> tuple[str, ...]:
-    """All tasks that can be read; a copy offers those whose folders it has."""
+    """Return all tasks that can be read; a copy has labels for those whose folders it has."""
     return tuple(TASKS)
 
 
-def open_store(config: Config, places: DataPaths) -> Store:
-    """The store of the copy below the data root, prepared first when it is not there.
+def open_store(config: Config, data_paths: DataPaths) -> Store:
+    """Return the store of the copy below the data root, prepared first when there is none.
 
     Raises `DataError`, naming the file or folder, when something is missing or damaged.
     """
     from benchmark.data.sources import taskonomy
 
-    return open_prepared(taskonomy, config, places)
+    return open_prepared(taskonomy, config, data_paths)
 
 
 def _find(form: str, path: Path) -> Path | None:
-    copy = Copy(path, form)
-    folders = (copy.folder(RGB, building) for building in TINY)
+    paths = FilePaths(path, form)
+    folders = (paths.folder(RGB, building) for building in TINY)
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def _open(form: str, path: Path, config: Config) -> Reading:
-    copy = Copy(path, form)
-    parts = choose(config.buildings, config.eval, config.skip)
-    return TaskonomyReading(copy, survey(copy, parts, config.skip, config.missing), config.size)
+def _open(form: str, path: Path, config: Config) -> DatasetReader:
+    paths = FilePaths(path, form)
+    buildings = choose_buildings(config.buildings, config.eval, config.skip)
+    found = find_views(paths, buildings, config.skip, config.missing)
+    return TaskonomyReader(paths, found, config.size)
 
 
 def _layout(name: str, form: str, whose: str) -> Layout:

@@ -94,7 +94,7 @@
     return { sort, filter };
   }
 
-  // What the filters of the leaderboard say of a row.
+  // Whether a row of the leaderboard passes the filters.
   function passes(state) {
     const part = (state.get("q") ?? "").toLowerCase();
     const [kind, exemplars] = [state.get("show"), state.get("exemplars")];
@@ -116,7 +116,8 @@
     function filter() {
       const [shown, all] = views[0].filter(passes(state));
       const count = form.querySelector("[data-count]");
-      count.textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+      const some = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+      count.textContent = shown ? some : "No method matches";
     }
     function apply() {
       if (form) {

@@ -1,0 +1,100 @@
+"""`lhlbench ls`; only the list of methods imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs
+from benchmark.cli.output import print_json, print_notes
+from benchmark.config.family import shipped_sequences
+from benchmark.errors import unknown
+
+if TYPE_CHECKING:
+    from benchmark.method import Method
+
+Rows = list[dict[str, Any]]
+
+_ONLY_JSON = {"methods": ("kind", "summary"),
+              "sequences": ("family", "split", "recipe", "about")}
+"""Columns left out on a terminal, which is too narrow for them."""
+
+
+def ls(what: Annotated[str, typer.Argument(help="methods, sequences, datasets or runs")],
+       runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
+    """List what there is."""
+    lists: dict[str, Callable[[], Rows]] = {
+        "methods": _methods, "sequences": _sequences, "datasets": _datasets,
+        "runs": lambda: _runs(runs, no_published)}
+    if what not in lists:
+        raise unknown("list", what, lists)
+    rows = lists[what]()
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        print(f"no {what}" + (f" in {runs}" if what == "runs" else ""))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    columns = [column for column in rows[0] if column not in _ONLY_JSON.get(what, ())]
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
+    separator = " > " if what == "sequences" else ", "
+    for row in rows:
+        table.add_row(*(_text(row[column], separator) for column in columns))
+    Console(highlight=False).print(table)
+    if what == "sequences":
+        for family in sorted({(row["family"], row["about"]) for row in rows}):
+            print(f"{family[0]}: {family[1]}")
+
+
+def _text(value: Any, separator: str) -> str:
+    if isinstance(value, list):
+        return separator.join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _methods() -> Rows:
+    from benchmark.registry import find_method, method_names
+
+    found = [find_method(name) for name in method_names()]
+    return [{"method": each.name, "family": each.family, "kind": each.kind,
+             "stores": each.stores, "needs": list(each.needs), "defaults": _defaults(each),
+             "summary": each.summary, "reference": each.reference} for each in found]
+
+
+def _defaults(method: type[Method]) -> list[str]:
+    """The sources of the defaults of a method's settings."""
+    extras = [field.json_schema_extra for field in method.Config.model_fields.values()]
+    return sorted({str(extra["source"]) for extra in extras if isinstance(extra, dict)})
+
+
+def _sequences() -> Rows:
+    return [{"sequence": each.name, "family": each.family.family, "tasks": list(each.tasks),
+             "split": each.family.split, "recipe": each.family.recipe, "about": each.family.about}
+            for each in shipped_sequences() if each.listed]
+
+
+def _datasets() -> Rows:
+    from benchmark.data.sources.source import find_source, source_names
+
+    return [{"dataset": name, "layouts": [layout.name for layout in layouts],
+             "about": module.SUMMARY}
+            for name in source_names() for module in [find_source(name)]
+            for layouts in [getattr(module, "LAYOUTS", ())]]
+
+
+def _runs(runs: Path, no_published: bool) -> Rows:
+    from benchmark.cli.records import all_records
+
+    collection = all_records(runs, no_published)
+    print_notes(collection.warnings)
+    return [{"run": found.record.run_id, "status": found.record.status,
+             "method": found.record.method.name, "sequence": found.record.sequence,
+             "seed": found.record.seed, "folder": str(found.folder)}
+            for found in (*collection.complete, *collection.failed)]

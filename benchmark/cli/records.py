@@ -1,0 +1,47 @@
+"""The records a command works on: collected below folders, or checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from benchmark.cli.output import print_notes
+from benchmark.config.shipped import shipped
+from benchmark.errors import RequestError
+from benchmark.report.runs.collection import RunCollection, StoredRun, collect, record_folders
+from benchmark.report.submission.validation import check_record
+
+
+def all_records(runs: Path, no_published: bool) -> RunCollection:
+    """Every record below `runs`, and the published ones."""
+    return collect(runs, None if no_published else shipped("results/published"))
+
+
+def finished_records(runs: Path, no_published: bool, where: Sequence[str] | None) -> RunCollection:
+    """Every record below `runs`, and the published ones, that has the settings of `where`; what is
+    left out is named on standard error.
+
+    Raises `RequestError` when none is complete.
+    """
+    collection = all_records(runs, no_published)
+    if where and collection.complete:
+        collection = collection.with_settings(where)
+    print_notes([*collection.warnings, *(
+        f"left out: {found.record.run_id} failed: {found.record.reason}"
+        for found in collection.failed)])
+    if not collection.complete:
+        raise RequestError(f"no finished run in {runs}; make one with lhlbench run --method had "
+                           "--sequence rooms_s1")
+    return collection
+
+
+def checked_records(paths: Sequence[Path]) -> Iterator[tuple[Path, StoredRun | None, str | None]]:
+    """Each record named by `paths`: its folder, the record where it can be read, and what is wrong
+    with it (None: nothing). A bar shows how far it is on a terminal."""
+    console = Console(stderr=True)
+    for folder in track(record_folders(paths), "checking records", console=console,
+                        transient=True, disable=not console.is_terminal):
+        yield folder, *check_record(folder)
