@@ -74,8 +74,8 @@ def figure_of_blocks(title: str, about: str, blocks: Sequence[Block]) -> Figure:
     """A figure of blocks below each other."""
     width = max(len(block.columns) for block in blocks) * (WIDTH + GAP) + 0.2
     heights = [block.height(width) for block in blocks]
-    figure = new_figure(title, about, width, sum(heights))
-    figure.get_layout_engine().set(w_pad=GAP / 2, h_pad=GAP / 2, wspace=0, hspace=0)
+    figure = new_figure(title, about, width, sum(heights), w_pad=GAP / 2, h_pad=GAP / 2,
+                        wspace=0, hspace=0)
     parts = figure.subfigures(len(blocks), 1, height_ratios=heights, squeeze=False).ravel()
     columns = max(len(block.columns) for block in blocks)
     for part, block in zip(parts, blocks, strict=True):
@@ -125,7 +125,8 @@ def _draw_key(part: SubFigure, pictures: list[Axes], key: ColourKey, width: floa
                              "borderaxespad": 0.4, "fontsize": TEXT_SIZE}
     match key:
         case ClassLegend(names, colours):
-            patches = [Patch(color=[level / 255 for level in colour]) for colour in colours]
+            patches = [Patch(color=(red / 255, green / 255, blue / 255))
+                       for red, green, blue in colours]
             part.legend(patches, names, ncols=_legend_columns(names, width), handlelength=1.4,
                         handletextpad=0.5, columnspacing=1.5, **place)
         case ColourBar(label, (low, high), colour_map):
