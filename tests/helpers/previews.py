@@ -6,7 +6,10 @@ import numpy as np
 
 from benchmark.engine.previews import Previews
 from benchmark.record import save_statistics
-from benchmark.report.plots.previewed import previewed
+from benchmark.report.plots.data import FigureData
+from benchmark.report.plots.previewed import previewed_runs
+from benchmark.report.plots.style import looks_of
+from benchmark.report.runs.grid import sequence_grids
 from benchmark.tasks import Task
 
 TASKS = (Task(name="semantic", kind="segmentation", channels=5, classes=tuple("abcde")),
@@ -65,7 +68,13 @@ def counted(made, task):
             "nll_positive": np.zeros(len(truth)), "nll_negative": np.zeros(len(truth))}
 
 
+def shown_runs(maker):
+    """The runs of `maker`, of one sequence, that a figure shows."""
+    (grid,) = sequence_grids(maker.collection())
+    return previewed_runs(FigureData(grid, looks_of([grid])))
+
+
 def shown(maker):
-    """The one run of `maker`, with its grid."""
-    ((grid, (run,)),) = previewed(maker.collection(), None)
-    return grid, run
+    """The one run of `maker` that a figure shows."""
+    (run,) = shown_runs(maker)
+    return run

@@ -17,7 +17,7 @@ from benchmark.cli.app import invoke
 from benchmark.errors import RequestError
 from benchmark.report.plots import draw
 from benchmark.report.plots.gradients import Distilling, maps_of
-from benchmark.report.plots.previewed import Shown
+from benchmark.report.plots.previewed import PreviewedRun
 from benchmark.tasks import Task
 from methods import had
 from tests.helpers.previews import SHAPE, TASKS, arrays, left, shown
@@ -34,8 +34,8 @@ def compared(task, student, teacher):
     if task.kind == "segmentation":
         odds = np.exp(student - student.max(1, keepdims=True))
         likely = odds / odds.sum(1, keepdims=True)
-        told = teacher.argmax(1)
-        return likely, -np.log(np.take_along_axis(likely, told[:, None], 1))[:, 0]
+        label = teacher.argmax(1)
+        return likely, -np.log(np.take_along_axis(likely, label[:, None], 1))[:, 0]
     if task.kind == "regression":
         return student, np.abs(student - teacher).mean(1)
     if task.kind == "direction":
@@ -49,18 +49,18 @@ def compared(task, student, teacher):
 @pytest.mark.parametrize("task", TASKS[:3], ids=lambda task: task.kind)
 def test_maps_are_those_of_scipy(task, maker):
     left(maker)
-    _, run = shown(maker)
+    run = shown(maker)
     _matches(run, task)
 
 
 def test_binary_maps_too(maker):
     left(maker)
-    _, run = shown(maker)
+    run = shown(maker)
     made = arrays(TASKS[::-1], **SHAPE)
     _matches(dataclasses.replace(run, previews=made), TASKS[3])
 
 
-def _matches(run: Shown, task: Task):
+def _matches(run: PreviewedRun, task: Task):
     teacher, student = (run.previews.raw[phase, task.name][:2].astype(float) for phase in (3, 4))
     prediction, distance = compared(task, student, teacher)
     found = maps_of(run, task, Distilling.of(run))
@@ -71,16 +71,16 @@ def _matches(run: Shown, task: Task):
     scaled = np.stack([(each - each.min()) / (each.max() - each.min())
                        for each in steep(distance)])
     assert np.array_equal(found.salient, scaled > 0.9)
-    told = had.salient(torch.from_numpy(found.distance), 0.9).numpy()
-    np.testing.assert_allclose(told, [each[chosen].mean() for each, chosen in
+    means = had.salient(torch.from_numpy(found.distance), 0.9).numpy()
+    np.testing.assert_allclose(means, [each[chosen].mean() for each, chosen in
                                       zip(found.distance, found.salient, strict=True)], rtol=1e-5)
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 99), st.integers(0, 6), st.floats(0.05, 0.95))
 def test_what_is_salient_does_not_depend_on_the_unit(seed, power, k):
-    run = Shown("had", None, None, arrays(TASKS, **SHAPE, seed=seed))
-    other = Shown("had", None, None, arrays(TASKS, **SHAPE, seed=seed))
+    run = PreviewedRun("had", None, None, arrays(TASKS, **SHAPE, seed=seed))
+    other = PreviewedRun("had", None, None, arrays(TASKS, **SHAPE, seed=seed))
     for phase in (3, 4):
         other.previews.raw[phase, "depth"] *= np.float16(2.0 ** power)
     how = Distilling(False, 1.0, k)
@@ -92,7 +92,7 @@ def test_what_is_salient_does_not_depend_on_the_unit(seed, power, k):
 def test_the_distance_is_that_of_the_methods_settings(maker):
     left(maker, "lwf", method_config={"targets": "soft", "temperature": 2.0,
                                       "salience_threshold": 0.0})
-    _, run = shown(maker)
+    run = shown(maker)
     how = Distilling.of(run)
     assert how == Distilling(True, 2.0, 0.0)
     teacher, student = (run.previews.raw[phase, "semantic"][0, :, 2, 3].astype(float) / 2

@@ -6,7 +6,7 @@ import itertools
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -163,6 +163,7 @@ def test_ranks_show_the_critical_difference_only_where_runs_allow_one(maker):
         "had", "ewc", "finetune"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_mean_ranks_agree_with_counting(runs):
     frame = pd.DataFrame(runs, columns=pd.Index([*"abc"], name="label"), dtype=float)

@@ -11,15 +11,14 @@ from matplotlib import colormaps
 from benchmark.engine.previews import PREVIEWS_FILE
 from benchmark.errors import RequestError
 from benchmark.record import STATISTICS_FILE, save_statistics
-from benchmark.report.plots import draw
-from benchmark.report.plots.drawing import NotDrawn
+from benchmark.report.plots import draw, figures
+from benchmark.report.plots.figure import NotDrawn
 from benchmark.report.plots.imbalance import Shares, shares
-from benchmark.report.plots.imbalance import figure as imbalance
-from benchmark.report.plots.predictions import over_phases, side_by_side
-from benchmark.report.plots.previewed import MOST, previewed
+from benchmark.report.plots.previewed import MOST
 from benchmark.tasks import Task
 from benchmark.tasks.appearance import GREY, ClassLegend, colour_key, palette
-from tests.helpers.previews import SHAPE, TASKS, arrays, left, shown
+from tests.helpers.figures import figure_of
+from tests.helpers.previews import SHAPE, TASKS, arrays, left, shown, shown_runs
 
 # Which runs ------------------------------------------------------------------------------------
 
@@ -28,16 +27,14 @@ def test_the_lowest_seed_that_kept_previews_stands_for_its_method(maker):
         left(maker, seed=seed, kept=seed > 0)
     left(maker, "joint", 2)
     left(maker, "finetune", 0, kept=False)
-    ((_, runs),) = previewed(maker.collection(), None)
-    assert [(run.label, run.record.seed, run.bound) for run in runs] == [
+    assert [(run.label, run.record.seed, run.bound) for run in shown_runs(maker)] == [
         ("had", 1, False), ("joint", 2, True)]
 
 
 def test_of_many_methods_the_best_and_the_reference_are_shown(maker):
     for method in ("finetune", "joint", *(f"m{k}" for k in range(12))):
         left(maker, method)
-    ((_, runs),) = previewed(maker.collection(), None)
-    labels = [run.label for run in runs]
+    labels = [run.label for run in shown_runs(maker)]
     assert len(labels) == MOST + 1
     assert labels[-2:] == ["finetune", "joint"]
 
@@ -49,8 +46,8 @@ def test_without_previews_the_command_that_leaves_some_is_told(maker, tmp_path):
             draw(kind, maker.collection(), None, tmp_path)
     left(maker, sequence="rooms_s2")
     with pytest.warns(NotDrawn, match="rooms_s1: no run left previews.npz"):
-        ((grid, _),) = previewed(maker.collection(), None)
-    assert grid.sequences == ["rooms_s2"]
+        made = dict(figures("predictions", maker.collection()))
+    assert [*made] == ["predictions_had_rooms_s2"]
 
 
 def test_previews_of_another_run_and_damaged_ones_are_refused_by_name(maker, tmp_path):
@@ -96,11 +93,11 @@ def pixel(task, made, phase, image, row, column):
 
 def test_every_pixel_has_the_colour_of_its_value(maker):
     left(maker)
-    grid, run = shown(maker)
-    found = iter(pictures(over_phases(grid, run)))
+    run = shown(maker)
+    found = iter(pictures(figure_of("predictions", maker)))
     for place, task in enumerate(TASKS, start=1):
-        for phase in (None, 0, *range(place, 5)):
-            for image in (0, 1):
+        for image in (0, 1):
+            for phase in (None, 0, *range(place, 5)):
                 picture = next(found)
                 if phase is None:
                     assert np.array_equal(picture, run.previews.images[image].transpose(1, 2, 0))
@@ -115,14 +112,12 @@ def test_every_pixel_has_the_colour_of_its_value(maker):
 def test_methods_stand_side_by_side_with_their_metrics(maker):
     for method in ("finetune", "had", "joint"):
         left(maker, method)
-    ((grid, runs),) = previewed(maker.collection(), None)
-    figure = side_by_side(grid, runs)
+    figure = dict(figures("predictions", maker.collection()))["predictions_rooms_s1"]
     assert len(pictures(figure)) == len(TASKS) * 2 * (2 + 3)
-    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    for run in runs:
+    titles = {axes.get_title("left") for axes in figure.axes}
+    for run in shown_runs(maker):
         value = run.record.matrix["semantic"]["miou"][3]
-        at = texts.index(f"mIoU {value:.2f} %")
-        assert texts[at + 1] == run.label  # the line above it
+        assert f"{run.label}\nmIoU {value:.2f} %" in titles
 
 
 def test_files_are_named_after_method_and_sequence(maker, tmp_path):
@@ -153,11 +148,28 @@ def test_classes_have_colours_of_their_own(classes):
     assert (colours[classes:] == GREY).all()
 
 
+def test_each_kind_of_task_has_a_key_below_its_pictures(maker):
+    left(maker)
+    figure = figure_of("predictions", maker)
+    figure.canvas.draw()
+    semantic, depth, normals, edges = figure.subfigs
+    assert [text.get_text() for legend in semantic.legends for text in legend.get_texts()] == [
+        *"abcde"]
+    assert [text.get_text() for legend in normals.legends for text in legend.get_texts()] == [
+        "a ball seen from the camera"]
+    assert {axes.get_xlabel() for part in (depth, edges) for axes in part.axes} == {
+        "", "depth (m)", "probability"}
+    for part in figure.subfigs:
+        last = [axes.get_window_extent() for axes in part.axes if axes.images]
+        for legend in part.legends:
+            assert legend.get_window_extent().y1 <= min(box.y0 for box in last) + 1
+
+
 # Imbalance -------------------------------------------------------------------------------------
 
 def test_shares_are_those_of_a_count(maker):
     left(maker)
-    _, run = shown(maker)
+    run = shown(maker)
     for task in TASKS:
         raw, truth = run.previews.raw[4, task.name].astype(float), run.previews.truth[task.name]
         counts = np.zeros(task.channels if task.kind == "segmentation" else 2)
@@ -181,28 +193,27 @@ def test_shares_are_those_of_a_count(maker):
             np.testing.assert_allclose(found.truth, 100 * wanted)
 
 
-def test_bars_are_sorted_and_the_ratio_is_told(maker):
+def test_bars_are_sorted_below_the_ratio(maker):
     left(maker)
     left(maker, "joint")
-    ((grid, runs),) = previewed(maker.collection(), None)
-    panels = [axes for axes in imbalance(grid, runs).axes if axes.patches]
+    panels = [axes for axes in figure_of("imbalance", maker).axes if axes.patches]
     assert len(panels) == 2 * len(TASKS)
     for axes in panels:
         heights = [bar.get_height() for bar in axes.patches]
         assert heights == sorted(heights, reverse=True)
         assert sum(heights) == pytest.approx(100)
         names = [label.get_text() for label in axes.get_xticklabels()]
-        name, told = axes.get_title("left").split("\n")
-        found = shares(runs[0], next(task for task in TASKS if task.name == name))
+        name, ratio = axes.get_title("left").split("\n")
+        found = shares(shown_runs(maker)[0], next(task for task in TASKS if task.name == name))
         assert sorted(names) == sorted(found.groups)
-        assert told.startswith(f"{found.ratio:.3g} : 1")
+        assert ratio.startswith(f"{found.ratio:.3g} : 1")
 
 
-@pytest.mark.parametrize(("counts", "told"), [
+@pytest.mark.parametrize(("counts", "text"), [
     ([60, 30, 10], "6 : 1"), ([99, 0, 1], "99 : 1, 1 of 3 never"), ([0, 100, 0], "all in 1 of 3"),
     ([99.99, 0.01, 0], "9,999 : 1, 1 of 3 never")])
-def test_the_ratio_is_told_with_what_never_occurs(counts, told):
-    assert Shares(("a", "b", "c"), np.array(counts, float), None).told == told
+def test_the_ratio_names_what_never_occurs(counts, text):
+    assert Shares(("a", "b", "c"), np.array(counts, float), None).ratio_text == text
 
 
 @pytest.mark.parametrize("fields", [{}, {(4, "semantic"): {"confusion": np.zeros((3, 2, 2))}}])

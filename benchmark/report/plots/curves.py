@@ -146,7 +146,7 @@ def _draw_curves(axes: Axes, data: FigureData, curves: pd.DataFrame) -> None:
         points = curves[curves["label"] == method.label].sort_values("phase")
         if points.empty:
             continue
-        look, end = data.look(method.label), points["mean"].iloc[-1]
+        look, end = data.looks[method.label], points["mean"].iloc[-1]
         if method.bound:
             axes.plot(axes.get_xlim(), [end, end], color=look.colour, linestyle=look.dash,
                       linewidth=0.9)

@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from benchmark.errors import RequestError
-from benchmark.report.plots.style import REFERENCE, Look, Looks
+from benchmark.report.plots.style import REFERENCE, Looks
 from benchmark.report.runs.grid import Grid, MethodRuns
 from benchmark.report.runs.scoring import GridScores, ScoreColumn
 from benchmark.report.runs.settings import settings_text
@@ -36,9 +36,10 @@ class FigureData:
     @property
     def title(self) -> str:
         """The sequence of a grid that has one only, else its family; and what sets it apart."""
-        if len(self.grid.sequences) > 1 or not self.grid.variant:
-            return self.grid.title if len(self.grid.sequences) > 1 else self.grid.sequences[0]
-        return f"{self.grid.sequences[0]} ({settings_text(self.grid.variant)})"
+        sequences, variant = self.grid.sequences, self.grid.variant
+        if len(sequences) > 1:
+            return self.grid.title
+        return f"{sequences[0]} ({settings_text(variant)})" if variant else sequences[0]
 
     def scores(self, keys: Sequence[str], extra: Mapping[str, ScoreColumn] | None = None,
                baseline: str | None = None) -> pd.DataFrame:
@@ -80,12 +81,8 @@ class FigureData:
     def _gains(self) -> dict[str, float]:
         """Mean Δ over finetune by label."""
         scores = GridScores(self.grid, baseline=REFERENCE).frame(["delta"])
-        means: dict[str, float] = means_by(scores, ["label"]).set_index("label")["mean"].to_dict()
-        return means
-
-    def look(self, label: str) -> Look:
-        """How a method is drawn."""
-        return self.looks[label]
+        means = means_by(scores, ["label"])
+        return dict(zip(means["label"].astype(str), means["mean"].astype(float), strict=True))
 
     def name(self, method: MethodRuns) -> str:
         """The label of a method, with the number of its runs when some are missing."""
@@ -98,6 +95,6 @@ class FigureData:
         seeds, orders = len(self.grid.seeds), len(self.grid.sequences)
         which = count_text(seeds, "seed") + (f" of {orders} orders" if orders > 1 else "")
         if seeds == 1:
-            return (f"{'Means over ' if orders > 1 else ''}{which}: how runs vary is not known.")
+            return f"{'Means over ' if orders > 1 else ''}{which}: how runs vary is not known."
         return (f"Means over {which}; {marks}: 95 % bootstrap intervals over seeds"
                 f"{', orders kept' if orders > 1 else ''}.")

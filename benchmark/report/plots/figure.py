@@ -25,12 +25,12 @@ class NotDrawn(UserWarning):
     """Runs that a plot cannot be drawn of, and why, where others can."""
 
 
-def new_figure(title: str, about: str, width: float, height: float) -> Figure:
+def new_figure(title: str, about: str, width: float, height: float, **spacing: float) -> Figure:
     """A figure headed by its title and `about`, what it shows; the constrained layout places
     panels below them.
 
     `width` and `height` are the inches left to the panels; the figure is not narrower than
-    `NARROWEST`.
+    `NARROWEST`. `spacing` are parameters of the layout.
     """
     width = max(width, NARROWEST)
     figure = Figure(figsize=(width, height))
@@ -43,7 +43,9 @@ def new_figure(title: str, about: str, width: float, height: float) -> Figure:
     figure.set_figheight(total)
     for text, above in zip(heading, (MARGIN, 1.5 * MARGIN + heights[0]), strict=True):
         text.set_y(1 - above / total)
-    figure.set_layout_engine("constrained", rect=(0, 0, 1, height / total))
+    side = 0.5 * MARGIN / width
+    figure.set_layout_engine("constrained", rect=(side, 0, 1 - 2 * side, height / total),
+                             **spacing)
     return figure
 
 

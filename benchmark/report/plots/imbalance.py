@@ -71,10 +71,10 @@ def imbalance(data: FigureData) -> Figure:
              f"{' or '.join(map(str, counts))} images, cut at half of each image's range. "
              f"{choice_text(data.grid, runs)}")
     figure = new_figure(f"{data.title}: imbalance of pseudo-labels", about,
-                        sum(widths) + 0.5 * len(widths), len(runs) * (HEIGHT + names + 0.75))
+                        sum(widths) + 0.5 * len(widths), len(runs) * (HEIGHT + names + 0.65))
     parts = figure.subfigures(len(runs), 1, squeeze=False).ravel()
     for part, run, row in zip(parts, runs, found, strict=True):
-        part.suptitle(run.label, x=0.12 / figure.get_figwidth(), ha="left", fontweight="bold",
+        part.suptitle(run.label, x=0, ha="left", fontweight="bold",
                       fontsize="medium")
         panels = part.subplots(1, len(row), width_ratios=widths, squeeze=False).ravel()
         panels[0].set_ylabel("% of pixels")

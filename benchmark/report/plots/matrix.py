@@ -43,7 +43,6 @@ def matrix(data: FigureData) -> Figure:
     tasks, methods = data.grid.record.tasks, data.best_first
     cells = _cells(data)
     span = min(MOST, max(cells["change"].abs().dropna(), default=0.0)) or 1.0
-    scale = Normalize(-span, span)  # white is no change, and both colours reach as far
     names = [metric_heading(task, metric) for task in tasks for metric in task.metrics
              if metric.primary]
     wide = max(NARROWEST, len(tasks) * CELL_WIDTH) + 0.1
@@ -60,14 +59,14 @@ def matrix(data: FigureData) -> Figure:
     for index, (axes, label) in enumerate(zip(panels, methods, strict=False)):
         axes.set_title(wrapped(data.name(data.grid.method(label)), wide - 0.2,
                                PANEL_TITLE_SIZE))
-        _draw_cells(axes, cells[cells["label"] == label], len(tasks), scale)
+        _draw_cells(axes, cells[cells["label"] == label], len(tasks), span)
         axes.set_xticks(np.arange(len(tasks)) + 0.5, range(1, len(tasks) + 1))
         axes.set_yticks(np.arange(len(tasks)) + 0.5, names)
         if index + columns >= len(methods):
             axes.set_xlabel("after phase")
     for axes in panels[len(methods):]:
         axes.remove()
-    bar = figure.colorbar(ScalarMappable(scale, DIVERGING), ax=[*panels[:len(methods)]],
+    bar = figure.colorbar(ScalarMappable(_scale(span), DIVERGING), ax=[*panels[:len(methods)]],
                           location="bottom", shrink=min(1.0, 2.5 / (columns * wide)), aspect=28,
                           anchor=(0, 0), pad=0.1 / high)
     bar.set_label("worse  ←  change since learnt (%)  →  better")
@@ -97,23 +96,28 @@ def _cells(data: FigureData) -> pd.DataFrame:
         columns={"mean": "value", "mean_change": "change"})
 
 
-def _draw_cells(axes: Axes, cells: pd.DataFrame, tasks: int, scale: Normalize) -> None:
+def _draw_cells(axes: Axes, cells: pd.DataFrame, tasks: int, span: float) -> None:
     changes, values = (
         cells.pivot(index="row", columns="phase", values=score).reindex(
             index=range(tasks), columns=range(1, tasks + 1)).to_numpy(float)
         for score in ("change", "value"))
     for shown, colours in ((np.where(np.isnan(values), np.nan, 0.0), ListedColormap([FAINT])),
                            (changes, colormaps[DIVERGING])):
-        axes.pcolormesh(shown, cmap=colours, norm=scale, edgecolors="white", linewidth=1)
+        axes.pcolormesh(shown, cmap=colours, norm=_scale(span), edgecolors="white", linewidth=1)
     for (row, phase), value in np.ndenumerate(values):
         if not np.isnan(value):
-            dark = abs(changes[row, phase]) > 0.6 * scale.vmax
+            dark = abs(changes[row, phase]) > 0.6 * span
             axes.text(phase + 0.5, row + 0.5, _short(value), ha="center", va="center",
                       color="white" if dark else "black")
     axes.set_ylim(tasks, 0)
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+
+
+def _scale(span: float) -> Normalize:
+    """White is no change, and both colours reach as far."""
+    return Normalize(-span, span)
 
 
 def _short(value: float) -> str:

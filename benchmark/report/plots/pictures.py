@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -31,6 +32,8 @@ WIDTH, GAP = 1.2, 0.06
 """Inches of a picture and between two of them."""
 LINE = TEXT_SIZE * 1.3 / 72
 """Inches of a line of text."""
+BETWEEN = 0.15
+"""Inches between two blocks."""
 BAR = 2.0
 """Inches of a colour bar."""
 SQUARE = 36
@@ -63,7 +66,7 @@ class Block:
         """Inches that the block needs when it is `width` wide."""
         rows, high, wide = self.size
         titles = 1 + max(title.count("\n") for title in self.titles)
-        return (rows * (WIDTH * high / wide + GAP) + (titles + 2) * LINE + 0.15
+        return (rows * (WIDTH * high / wide + GAP) + (titles + 1) * LINE + BETWEEN
                 + (_key_height(self.key, width) if self.key else 0))
 
 
@@ -71,8 +74,8 @@ def figure_of_blocks(title: str, about: str, blocks: Sequence[Block]) -> Figure:
     """A figure of blocks below each other."""
     width = max(len(block.columns) for block in blocks) * (WIDTH + GAP) + 0.2
     heights = [block.height(width) for block in blocks]
-    figure = new_figure(title, about, width, sum(heights))
-    figure.get_layout_engine().set(w_pad=GAP / 2, h_pad=GAP / 2, wspace=0, hspace=0)
+    figure = new_figure(title, about, width, sum(heights), w_pad=GAP / 2, h_pad=GAP / 2,
+                        wspace=0, hspace=0)
     parts = figure.subfigures(len(blocks), 1, height_ratios=heights, squeeze=False).ravel()
     columns = max(len(block.columns) for block in blocks)
     for part, block in zip(parts, blocks, strict=True):
@@ -82,7 +85,7 @@ def figure_of_blocks(title: str, about: str, blocks: Sequence[Block]) -> Figure:
 
 def _draw_block(part: SubFigure, block: Block, columns: int, width: float) -> None:
     rows, _, _ = block.size
-    part.suptitle(block.heading, x=GAP / 2 / width, ha="left", fontweight="bold",
+    part.suptitle(block.heading, x=0, ha="left", fontweight="bold",
                   fontsize=TEXT_SIZE)
     places = part.subplots(rows, columns, squeeze=False)
     for axes in places.ravel():
@@ -101,7 +104,7 @@ def _draw_block(part: SubFigure, block: Block, columns: int, width: float) -> No
 def _key_height(key: ColourKey, width: float) -> float:
     match key:
         case ClassLegend(names):
-            return LINE * 1.3 * -(-len(names) // _legend_columns(names, width)) + 0.1
+            return LINE * ceil(len(names) / _legend_columns(names, width)) + 0.1
         case PictureKey():
             return SQUARE / 72 + 0.1
         case ColourBar():
@@ -111,7 +114,9 @@ def _key_height(key: ColourKey, width: float) -> float:
 
 
 def _legend_columns(names: Sequence[str], width: float) -> int:
-    return max(1, min(len(names), int(width / (0.45 + max(map(text_width, names))))))
+    """As few as the fewest lines take."""
+    most = max(1, int(width / (0.45 + max(map(text_width, names), default=0.0))))
+    return max(1, ceil(len(names) / max(1, ceil(len(names) / most))))
 
 
 def _draw_key(part: SubFigure, pictures: list[Axes], key: ColourKey, width: float) -> None:
@@ -120,19 +125,21 @@ def _draw_key(part: SubFigure, pictures: list[Axes], key: ColourKey, width: floa
                              "borderaxespad": 0.4, "fontsize": TEXT_SIZE}
     match key:
         case ClassLegend(names, colours):
-            patches = [Patch(color=[level / 255 for level in colour]) for colour in colours]
+            patches = [Patch(color=(red / 255, green / 255, blue / 255))
+                       for red, green, blue in colours]
             part.legend(patches, names, ncols=_legend_columns(names, width), handlelength=1.4,
                         handletextpad=0.5, columnspacing=1.5, **place)
         case ColourBar(label, (low, high), colour_map):
             scale = Normalize(low, high if high > low else low + 1)
             bar = part.colorbar(ScalarMappable(scale, colour_map), ax=pictures,
-                                location="bottom", anchor=(0, 0), shrink=min(1.0, BAR / width),
-                                aspect=20, pad=0.02)
+                                location="bottom", anchor=(0.02, 0),
+                                shrink=min(0.9, BAR / width), aspect=20, pad=0.02)
             bar.ax.locator_params(axis="x", nbins=4)
             bar.set_label(label)
         case PictureKey(pixels, caption):
+            side = SQUARE / TEXT_SIZE  # a handle of height h is drawn 0.65 h + 0.245 high
             part.legend([Patch()], [caption], handler_map={Patch: _PictureHandler(pixels)},
-                        handlelength=SQUARE / TEXT_SIZE, handleheight=SQUARE / TEXT_SIZE, **place)
+                        handlelength=side, handleheight=(side - 0.245) / 0.65, **place)
         case Sentence(text):
             part.legend([Patch(alpha=0)], [text], handlelength=0, handletextpad=0, **place)
 
@@ -141,6 +148,7 @@ class _PictureHandler(HandlerBase):
     """Shows a picture where a legend has the sample of a line."""
 
     def __init__(self, pixels: Pixels) -> None:
+        """`pixels` are those of a square picture."""
         super().__init__()
         self.pixels = pixels
 

@@ -31,8 +31,6 @@ from benchmark.report.runs.summary import count_text, means_by
 from benchmark.scores import Matrix, Score, task_deltas
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from benchmark.record import Record
 
 ROW = 0.2
@@ -76,7 +74,8 @@ def orders(data: FigureData) -> Figure:
     named_rows(axes, names)
     axes.axvline(0, color=GREY, linewidth=0.6)
     for row, label in enumerate(shown):
-        _draw_orders(axes, row, gains[gains["label"] == label].set_index("sequence")["mean"],
+        own = gains[gains["label"] == label]
+        _draw_orders(axes, row, dict(zip(own["sequence"], own["mean"], strict=True)),
                      {sequence: looks[task] for sequence, task in last.items()}, short)
     axes.margins(x=0.12)
     axes.set_xlabel(f"Δ over {baseline} (%) →")
@@ -115,7 +114,7 @@ def separate(data: FigureData) -> Figure:
         named_rows(axes, names)
         axes.axvline(0, color=GREY, linestyle=(0, (4, 3)), linewidth=0.9)
         for gain in gains[gains["label"] == label].itertuples():
-            draw_mean(axes, names.index(gain.score), gain,
+            draw_mean(axes, names.index(str(gain.score)), gain,
                       *(("black", "D") if gain.score == ALL_TASKS else (COLOURS[0], "o")))
         axes.margins(x=0.08)
         if index + across >= len(shown):
@@ -163,18 +162,18 @@ def _initial(task: str, tasks: Sequence[str]) -> str:
     return task[:length].capitalize()
 
 
-def _draw_orders(axes: Axes, row: int, gains: pd.Series[float], looks: Mapping[str, Look],
+def _draw_orders(axes: Axes, row: int, gains: Mapping[str, float], looks: Mapping[str, Look],
                  short: Mapping[str, str]) -> None:
     """One method: its orders, the worst and the best of them named."""
-    worst, best = gains.idxmin(), gains.idxmax()
+    worst, best = (choose(gains, key=gains.__getitem__) for choose in (min, max))
     axes.plot([gains[worst], gains[best]], [row, row], color=FAINT, linewidth=1)
     for sequence, gain in gains.items():
-        look = looks[str(sequence)]
+        look = looks[sequence]
         axes.plot(gain, row, color=look.colour, marker=look.marker, linestyle="none", alpha=0.85,
                   clip_on=False)
     if len(gains) > 1:
         for order, side, align in ((worst, -6, "right"), (best, 6, "left")):
-            axes.annotate(short[str(order)], (gains[order], row), (side, 0),
+            axes.annotate(short[order], (gains[order], row), (side, 0),
                           textcoords="offset points", va="center", ha=align, color=GREY)
 
 

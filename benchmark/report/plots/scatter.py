@@ -148,10 +148,10 @@ def _with_names(figure: Figure, data: FigureData, panels: Mapping[Axes, pd.DataF
     for axes, points in panels.items():
         marks = points[["x_mean", "y_mean"]].to_numpy()
         pixels = axes.transData.transform(marks) + np.array([BESIDE * figure.dpi / 72, 0])
-        names = [axes.text(*at, data.name(data.grid.method(label)), va="center",
+        beside = axes.transData.inverted().transform(pixels)
+        names = [axes.text(x, y, data.name(data.grid.method(label)), va="center",
                            color=data.looks[label].colour)
-                 for label, at in zip(points.index, axes.transData.inverted().transform(pixels),
-                                      strict=True)]
+                 for label, (x, y) in zip(points.index, beside, strict=True)]
         # A limit of steps, not of time: the same records draw the same figure.
         adjust_text(names, *_occupied(axes, points).T, target_x=marks[:, 0], target_y=marks[:, 1],
                     ax=axes, iter_lim=200, expand=(1.05, 1.15), force_explode=(0.05, 0.2),
@@ -164,13 +164,15 @@ def _with_names(figure: Figure, data: FigureData, panels: Mapping[Axes, pd.DataF
 def _occupied(axes: Axes, points: pd.DataFrame) -> NDArray[np.float64]:
     """Places, as data [N, 2], of marks and along intervals, none closer to each other than the
     cells of a grid are: many methods can share a place."""
-    places = [places for point in points.itertuples() for places in (
-        [(point.x_mean, point.y_mean)],
-        [(x, point.y_mean) for x in np.linspace(point.x_low, point.x_high, 7)],
-        [(point.x_mean, y) for y in np.linspace(point.y_low, point.y_high, 7)])]
+    x, x_low, x_high, y, y_low, y_high = points[
+        [f"{axis}_{value}" for axis in "xy" for value in ("mean", "low", "high")]].to_numpy(float).T
+    steps = 7
+    places = [np.column_stack([x, y]),
+              np.column_stack([np.linspace(x_low, x_high, steps).ravel(), np.tile(y, steps)]),
+              np.column_stack([np.tile(x, steps), np.linspace(y_low, y_high, steps).ravel()])]
     cell = BESIDE / 2 * axes.figure.dpi / 72
     pixels = axes.transData.transform(np.concatenate(places))
-    marks = axes.transData.transform(points[["x_mean", "y_mean"]].to_numpy())
+    marks = axes.transData.transform(places[0])
     corners = cell * np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
     cells = np.concatenate([pixels, (marks[:, None] + corners).reshape(-1, 2)]) / cell
     occupied: NDArray[np.float64] = axes.transData.inverted().transform(

@@ -34,7 +34,7 @@ SETTINGS: dict[RcKeyType, Any] = {
     "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#E5E5E5", "grid.linewidth": 0.6,
     "axes.axisbelow": True, "lines.linewidth": 1.4, "lines.markersize": 4.2,
     "figure.dpi": 160, "savefig.dpi": "figure",  # texts are measured as they are drawn
-    "figure.constrained_layout.h_pad": 0.03, "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.03, "figure.constrained_layout.w_pad": 0.05,
     "figure.constrained_layout.hspace": 0.05, "figure.constrained_layout.wspace": 0.02,
     "pdf.fonttype": 42, "axes.unicode_minus": True,
     "text.parse_math": False,  # a name is shown as it is, dollar signs and all
