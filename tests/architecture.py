@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted([*ROOT.glob("benchmark/**/*.py"), *ROOT.glob("methods/*.py")])
 
 LAYERS = [  # lowest first; a module imports its own layer and those below
-    {"errors", "files", "memory", "seeds", "config", ""},
+    {"errors", "files", "memory", "seeds", "plug_ins", "config", ""},
     {"tasks"},
     {"record"},
     {"scores", "statistics"},
@@ -33,6 +33,20 @@ LAYERS = [  # lowest first; a module imports its own layer and those below
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 FOR_METHODS = {"method", "components", "tasks", "model", "data", "seeds"}
 """What a method may import."""
+
+KINDS = ("segmentation", "regression", "direction", "binary")
+KINDS_MAY_BE_NAMED = (
+    "benchmark/tasks/",
+    "benchmark/data/sources/",  # tasks of data sets, which are of some kind
+    "methods/had_released.py",  # released code that has a loss for each of four tasks
+)
+
+TWICE = {
+    "Config": "the options of a data set, one for each",
+    "task_names": "of each data set: part of the interface of a source",
+    "open_store": "of each data set: part of the interface of a source",
+}
+"""Names that are defined more than once, and why. Functions of cli/ are named by their command."""
 
 
 def module_name(file: Path) -> str:
@@ -70,14 +84,34 @@ def upward_imports() -> list[str]:
 
 
 def defined_twice() -> dict[str, list[str]]:
-    """Public classes and functions that two modules or more define, with those modules."""
+    """Public classes and functions that two modules or more define, with those modules.
+
+    Commands (cli/) are left out: they bear the names of what they call.
+    """
     where: dict[str, list[str]] = defaultdict(list)
     for file in FILES:
+        if room_of(module_name(file)) == "cli":
+            continue
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if (isinstance(node, ast.ClassDef | ast.FunctionDef)
                     and not node.name.startswith("_")):
                 where[node.name].append(module_name(file))
     return {name: modules for name, modules in sorted(where.items()) if len(modules) > 1}
+
+
+def kinds_named_outside() -> list[str]:
+    """Strings that name a task kind where nothing should ask which kind a task is of."""
+    found = []
+    for file in FILES:
+        place = str(file.relative_to(ROOT))
+        if place.startswith(KINDS_MAY_BE_NAMED):
+            continue
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        found += [f"{place}, line {node.lineno}: {node.value}" for node in ast.walk(tree)
+                  if isinstance(node, ast.Constant) and node.value in KINDS
+                  and id(node) not in docstrings]
+    return found
 
 
 def rooms() -> dict[str, list[int]]:
@@ -100,7 +134,10 @@ def main() -> None:
           f"{max(everything):8}")
     print(f"\npublic names defined twice: {len(defined_twice())}")
     for name, modules in defined_twice().items():
-        print(f"  {name}: {', '.join(modules)}")
+        print(f"  {name}: {TWICE.get(name, 'no reason is known')} ({', '.join(modules)})")
+    print(f"\nfiles that name a task kind outside: {len(kinds_named_outside())}")
+    for line in kinds_named_outside():
+        print(f"  {line}")
     print(f"\nimports that point up: {len(upward_imports())}")
     for line in upward_imports():
         print(f"  {line}")

@@ -81,7 +81,7 @@ def test_delta_stands_beside_the_papers_with_its_difference(nyuv2):
 def test_rows_with_fewer_seeds_come_with_the_commands_they_lack(nyuv2):
     table = table_of(had_tables(nyuv2), RESNET18)
     assert table.incomplete == (
-        "lhlbench run --method spg --sequence nyuv2_s1 --recipe paper_resnet18 --seed 1",)
+        "lhlbench run --method spg --sequence nyuv2_s1 --seed 1 --recipe paper_resnet18",)
     assert table.incomplete[0] in render_paper([table], "html")
     whole = RunCollection(tuple(found for found in nyuv2.complete if found.record.seed == 0))
     assert not had_tables(whole)[0].incomplete
@@ -138,7 +138,7 @@ def test_ranks_need_every_method_at_the_same_seed(nyuv2):
     cells = cells_of(table_of(had_tables(less), RESNET18))
     assert cells["HAD", "all rank"].here.mean is None
     assert cells["HAD", "all rank"].commands == (
-        "lhlbench run --method icarl --sequence nyuv2_s1 --recipe paper_resnet18 --seed 0",)
+        "lhlbench run --method icarl --sequence nyuv2_s1 --seed 0 --recipe paper_resnet18",)
 
 
 @pytest.mark.parametrize("other", [
@@ -181,8 +181,8 @@ def test_an_ablation_is_known_by_its_settings(maker):
         relative(runs[1].record, runs[0].record))
     assert cells["HAD without SG", "all delta"].difference is None  # the data set is not stated
     assert cells["HAD, 10 bins", "all delta"].commands == (
-        "lhlbench run --method had --sequence nyuv2_s1 --recipe paper_resnet18 --seed 0 "
-        "--method-set group_bins=10",)
+        "lhlbench run --method had --sequence nyuv2_s1 --seed 0 --method-set group_bins=10 "
+        "--recipe paper_resnet18",)
 
 
 def test_a_failed_run_is_a_hole_that_says_why(maker):

@@ -214,7 +214,7 @@ def test_a_new_paper_is_a_csv_and_a_yaml_file(folder, maker):
     assert (pair.here.mean, pair.here.n) == (measured, 1)
     assert pair.difference == measured - 61.5
     assert cells["naive", "semantic miou"].commands == (
-        "lhlbench run --method finetune --sequence rooms_s1 --recipe rooms --seed 3",)
+        "lhlbench run --method finetune --sequence rooms_s1 --seed 3 --recipe rooms",)
     text = render_paper([table], "md")
     assert "Somebody, Paws, 2031" in text and "| 61.5 |" in text and "| unknown |" in text
 

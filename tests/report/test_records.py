@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from benchmark.cli.app import invoke
+from benchmark.config.overrides import setting_text
 from benchmark.errors import RequestError
 from benchmark.report.runs.collection import collect
 from benchmark.report.runs.grid import sequence_grids
-from benchmark.report.runs.settings import contrast, flatten, value_text
+from benchmark.report.runs.settings import contrast, flatten
 
 
 def labels_of(maker):
@@ -123,7 +124,7 @@ def test_versions_of_a_plug_in_are_never_mixed(maker):
 @pytest.mark.parametrize("value", ["none", "true", "3", "1e-4", "a: b", "[", "", "é", None, True,
                                    1e-05, 7, [1, 2.5], 0.1])
 def test_values_survive_the_command_line(value):
-    read = yaml.safe_load(value_text(value))
+    read = yaml.safe_load(setting_text(value))
     assert (float(read) if isinstance(value, float) else read) == value
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Plot:
     """A kind of plot: the module beside this one whose function of the kind's name draws it.
 
     That function returns one figure, or several by what their files' names begin with, and
@@ -44,17 +44,17 @@ class Kind:
 
 
 PLOTS = {
-    "forgetting": Kind("curves", per_sequence=True),
-    "matrix": Kind("matrix", per_sequence=True),
-    "delta": Kind("curves", takes_baseline=True),
-    "stability": Kind("scatter", takes_baseline=True),
-    "tradeoff": Kind("scatter", takes_baseline=True),
-    "ranks": Kind("ranks", takes_baseline=True),
-    "orders": Kind("rows", takes_baseline=True),
-    "separate": Kind("rows", usual_methods=("had",)),
-    "predictions": Kind("predictions", per_sequence=True),
-    "imbalance": Kind("imbalance", per_sequence=True),
-    "gradients": Kind("gradients", per_sequence=True),
+    "forgetting": Plot("curves", per_sequence=True),
+    "matrix": Plot("matrix", per_sequence=True),
+    "delta": Plot("curves", takes_baseline=True),
+    "stability": Plot("scatter", takes_baseline=True),
+    "tradeoff": Plot("scatter", takes_baseline=True),
+    "ranks": Plot("ranks", takes_baseline=True),
+    "orders": Plot("rows", takes_baseline=True),
+    "separate": Plot("rows", usual_methods=("had",)),
+    "predictions": Plot("predictions", per_sequence=True),
+    "imbalance": Plot("imbalance", per_sequence=True),
+    "gradients": Plot("gradients", per_sequence=True),
 }
 """The kinds by the name that a user types."""
 
