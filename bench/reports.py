@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.record import STATISTICS_FILE, Record, load
+from benchmark.record import STATISTICS_FILE, Record, load_record
 
 PUBLISHED = Path(__file__).parents[1] / "results/published/rooms_s1"
 METHODS = ("finetune", "joint", "separate", *(f"method{number}" for number in range(17)))
@@ -32,7 +32,7 @@ def write_records(runs: Path) -> int:
     """
     numbers = np.random.default_rng(0)
     template = min(PUBLISHED.glob("finetune-*-seed0-*"))
-    record = load(template)
+    record = load_record(template)
     for method in METHODS:
         for order in range(1, ORDERS + 1):
             for seed in range(SEEDS):

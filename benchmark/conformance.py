@@ -151,7 +151,7 @@ def state_is_what_is_counted(bench: Bench) -> None:
             if bench.method_class.kind == "bound":
                 return
         (file,) = (bench.folder / f"until {phase}").glob(f"*/{BOUNDARY_FILE}")
-        state = checkpoint.load(file)["method"]
+        state = checkpoint.load_state(file)["method"]
         most = max(most, checkpoint.tensor_bytes(state))
         if "exemplars" not in declared and any(map(_is_image, _tensors(state))):
             raise Broken(f"its state after phase {phase} holds images of the training set's size, "
@@ -227,7 +227,8 @@ def _require_equal(one: Outcome, other: Outcome, message: str) -> None:
     """Matrix, statistics and final weights are equal, bit for bit."""
     if one.record.matrix != other.record.matrix:
         raise Broken(message + _first_difference(one, other))
-    states = [checkpoint.load(each.folder / BOUNDARY_FILE)["network"] for each in (one, other)]
+    states = [checkpoint.load_state(each.folder / BOUNDARY_FILE)["network"]
+              for each in (one, other)]
     if states[0].keys() != states[1].keys():
         raise Broken(f"{message}: the networks have other parameters")
     for name, value in states[0].items():

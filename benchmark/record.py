@@ -166,7 +166,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def load(path: Path) -> Record:
+def load_record(path: Path) -> Record:
     """Read and validate a record: a `record.json`, or the folder that holds one.
 
     Raises `RequestError` naming the file and the first thing wrong with it.

@@ -79,7 +79,7 @@ class Tuning:
                     for trial in self.trials], "chosen": self.chosen}
 
 
-def choices(grid: Mapping[str, Sequence[Any]], defaults: Settings,
+def trial_settings(grid: Mapping[str, Sequence[Any]], defaults: Settings,
             budget: int = BUDGET) -> list[Settings]:
     """At most `budget` points of a grid: the defaults, then others in an order drawn by a fixed
     seed, the same for everybody."""
@@ -109,12 +109,12 @@ def tune(method: str, sequence: str, seeds: Sequence[int], options: Options, bud
     if found.name == "finetune":
         usual = make_plan(RunRequest(method, sequence, settings=tuple(settings))).config.recipe.lr
         grid: Mapping[str, Sequence[Any]] = LEARNING_RATES
-        trials = [Trial(point) for point in choices(grid, {"recipe.lr": usual}, budget)]
+        trials = [Trial(point) for point in trial_settings(grid, {"recipe.lr": usual}, budget)]
         score = "mean gain in % of what was just learnt, over the recipe's own learning rate"
     else:
         grid = grid_of(found)
         defaults = {key: found.Config.model_fields[key].default for key in grid}
-        trials = [Trial(point) for point in choices(grid, defaults, budget)]
+        trials = [Trial(point) for point in trial_settings(grid, defaults, budget)]
         score = "Delta against finetune in %"
     for trial in trials:
         for seed in seeds:

@@ -43,6 +43,8 @@ KINDS_MAY_BE_NAMED = (
 
 TWICE = {
     "Config": "the options of a data set, one for each",
+    "delta": "a score, and the plot that a user calls so",
+    "forgetting": "a score, and the plot that a user calls so",
     "task_names": "of each data set: part of the interface of a source",
     "open_store": "of each data set: part of the interface of a source",
 }

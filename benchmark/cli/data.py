@@ -82,12 +82,12 @@ def info(name: StoreName, root: Root = None, settings: DataSettings = None,
     """Show what a store holds, and draw a panel of samples."""
     import yaml
 
-    from benchmark.data.store.panel import draw
+    from benchmark.data.store.panel import draw_samples
     from benchmark.data.store.verify import summary
 
     store = _find_store(name, root, settings)
     path = to or Path("results/plots") / f"data_{store.folder.name}.png"
-    draw(store, path)
+    draw_samples(store, path)
     if as_json:
         print_json({**summary(store), "panel": str(path)})
         return

@@ -33,13 +33,13 @@ def show(name: Annotated[str, typer.Argument(help="a method, a sequence, or a ru
         _show_method(name, as_json)
         return
     from benchmark.cli.records import all_records
-    from benchmark.record import RECORD_FILE, load
+    from benchmark.record import RECORD_FILE
 
     collection = all_records(runs, no_published)
     records = {found.record.run_id: found for found in (*collection.complete, *collection.failed)}
     path = Path(name)
     if (name not in records and (path / RECORD_FILE).exists()) or path.suffix == ".json":
-        _show_run(load(path), path, as_json)
+        _show_run(load_record(path), path, as_json)
     elif name in records:
         _show_run(records[name].record, records[name].folder, as_json)
     else:

@@ -31,7 +31,7 @@ class Shuffles(BaseModel):
     seed: int = 0
 
 
-class Named(BaseModel):
+class NamedOrders(BaseModel):
     """All permutations exist, but only the canonical one and some drawn by the seed are listed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,7 +64,7 @@ class Family(BaseModel):
                                                     "training images; shared: every phase "
                                                     "sees all of them")
     recipe: str
-    orders: Literal["all"] | Named | Shuffles = "all"
+    orders: Literal["all"] | NamedOrders | Shuffles = "all"
     backbones: tuple[str, ...] = Field((), description="backbone of each phase, over and over; "
                                                        "default: the recipe's in all of them")
     held_out: float = Field(0.0, ge=0, lt=1, description="share of the training images that is "
@@ -91,7 +91,7 @@ class Family(BaseModel):
     def listed(self) -> set[int]:
         """Numbers k of the orders s<k> that lists and globs show."""
         count = len(self.all_orders())
-        if not isinstance(self.orders, Named):
+        if not isinstance(self.orders, NamedOrders):
             return set(range(1, count + 1))
         drawn = random.Random(self.orders.seed).sample(range(2, count + 1), count - 1)
         return {1, *drawn[:self.orders.named - 1]}

@@ -16,15 +16,15 @@ from benchmark.files import write_atomically
 _TREE = "tree"
 
 
-def save(path: Path, state: Any) -> None:
+def save_state(path: Path, state: Any) -> None:
     """Write nested dicts, lists, tensors and JSON values; the old file stays until it is whole."""
     tensors: dict[str, torch.Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
     write_atomically(path, lambda to: save_file(tensors, str(to), metadata={_TREE: tree}))
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> Any:
-    """The state that `save` wrote. Raises `RunError` naming a file that is damaged."""
+def load_state(path: Path, device: torch.device | str = "cpu") -> Any:
+    """The state that `save_state` wrote. Raises `RunError` naming a file that is damaged."""
     try:
         with safe_open(str(path), framework="pt", device=str(device)) as file:
             tree = json.loads((file.metadata() or {})[_TREE])

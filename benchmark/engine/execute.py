@@ -17,7 +17,7 @@ from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
 from benchmark.engine.protocol import LifelongRun
 from benchmark.errors import Busy, LhlbenchError, RequestError, RunError
-from benchmark.record import RECORD_FILE, Record, load
+from benchmark.record import RECORD_FILE, Record, load_record
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
             if entry.name != ".lock":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     elif (folder / RECORD_FILE).exists():
-        record = load(folder)
+        record = load_record(folder)
         if record.status == "complete":
             return Outcome(folder, record, already_done=True)
     try:

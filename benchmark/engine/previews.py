@@ -97,7 +97,7 @@ class Previews:
         `RequestError` for a file that is damaged or of other images.
         """
         if (folder / PREVIEWS_FILE).exists():
-            kept = load(folder)
+            kept = load_previews(folder)
             if kept.tasks != self.tasks or not np.array_equal(kept.images, self.images):
                 raise _refused(folder, "they are of another run")
             self.raw.update({key: raw for key, raw in kept.raw.items() if key[0] <= last})
@@ -135,7 +135,7 @@ def images_kept(tasks: Sequence[Task], learnt: Sequence[Sequence[str]], pixels: 
     return max(1, min(IMAGES, BYTES // (pixels * (3 + truth + raw))))
 
 
-def load(folder: Path) -> Previews:
+def load_previews(folder: Path) -> Previews:
     """The inverse of `Previews.save`.
 
     Raises `RequestError` naming the file when it is missing, damaged or anything else.

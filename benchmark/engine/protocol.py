@@ -177,7 +177,7 @@ class LifelongRun:
     def _save_boundary(self) -> None:
         save_statistics(self.folder, self.statistics)
         self.previews.save(self.folder)
-        checkpoint.save(self.folder / BOUNDARY_FILE, {
+        checkpoint.save_state(self.folder / BOUNDARY_FILE, {
             "phases": [info.model_dump() for info in self.done],
             "carried_bytes": self.carried_bytes, "exemplars": list(self.exemplars),
             "network": self.network.state_dict(), "method": self.method.state_dict()})
@@ -187,7 +187,7 @@ class LifelongRun:
     def _restore_boundary(self) -> None:
         path = self.folder / BOUNDARY_FILE
         if path.exists():
-            state = checkpoint.load(path, self.fabric.device)
+            state = checkpoint.load_state(path, self.fabric.device)
             self.done = [PhaseInfo.model_validate(info) for info in state["phases"]]
             self.network = self._network(len(self.done))
             for block in self.blocks[:len(self.done)]:
@@ -204,14 +204,14 @@ class LifelongRun:
     def _save_inside(self, trainer: PhaseTrainer) -> None:
         if time.monotonic() - self.saved_at < self.options.checkpoint_seconds:
             return
-        checkpoint.save(self.folder / INSIDE_FILE,
+        checkpoint.save_state(self.folder / INSIDE_FILE,
                         {"phase": trainer.phase.number, "trainer": trainer.state_dict()})
         self._after_saving(trainer.phase.number, trainer.epochs_done)
 
     def _restore_inside(self, trainer: PhaseTrainer) -> None:
         path = self.folder / INSIDE_FILE
         if path.exists():
-            state = checkpoint.load(path, self.fabric.device)
+            state = checkpoint.load_state(path, self.fabric.device)
             if state["phase"] == trainer.phase.number:
                 trainer.load_state_dict(state["trainer"])
         self._trim_log(trainer.phase.number, trainer.epochs_done)

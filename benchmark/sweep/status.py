@@ -13,7 +13,7 @@ from benchmark.engine.plan import Plan, make_plan
 from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 from benchmark.files import digest
-from benchmark.record import RECORD_FILE, load
+from benchmark.record import RECORD_FILE, load_record
 
 State = Literal["done", "failed", "left", "running", "busy"]
 """left: not started, or interrupted. busy: another process carries it out."""
@@ -75,7 +75,7 @@ def _planned(request: RunRequest, plan: Plan, run_id: str, folder: Path) -> Plan
     reason = ""
     if (folder / RECORD_FILE).exists():
         try:
-            record = load(folder)
+            record = load_record(folder)
             state, reason = ("done" if record.status == "complete" else "failed"), record.reason
         except RequestError as error:
             state, reason = "failed", str(error)

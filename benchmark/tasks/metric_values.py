@@ -15,7 +15,7 @@ from benchmark.tasks.registry import find_kind, kind_names
 from benchmark.tasks.task import Task
 
 
-class Named(Protocol):
+class NamedTask(Protocol):
     """What scoring needs of a task: a `Task`, or the `TaskInfo` of a record."""
 
     @property
@@ -61,7 +61,8 @@ def check(task: Task, statistics: Statistics) -> None:
                              f"{[images, *statistic.shape]}")
 
 
-def values_of(task: Named, statistics: Statistics, convention: str = "pixel") -> dict[str, float]:
+def values_of(task: NamedTask, statistics: Statistics,
+              convention: str = "pixel") -> dict[str, float]:
     """Every metric of `task` from its statistics per image, [N, ...] each.
 
     Float sums are exactly rounded, so the values of the `pixel` convention do not depend on the
@@ -85,7 +86,7 @@ def values_of(task: Named, statistics: Statistics, convention: str = "pixel") ->
     return {name: _mean(each) for name, each in values.items()}
 
 
-def _images(task: Named, statistics: Statistics) -> int:
+def _images(task: NamedTask, statistics: Statistics) -> int:
     counts = {array.shape[0] if array.ndim else -1 for array in statistics.values()}
     if len(counts) != 1 or -1 in counts:
         raise ValueError(f"task '{task.name}': statistics differ in their number of images")

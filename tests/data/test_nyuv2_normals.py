@@ -12,7 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmark.data.sources import nyuv2
-from benchmark.data.sources.nyuv2.geometry import RGB_CAMERA, Camera, agreement, normals_from_depth
+from benchmark.data.sources.nyuv2.geometry import (
+    RGB_CAMERA,
+    PinholeCamera,
+    agreement,
+    normals_from_depth,
+)
 from benchmark.data.sources.prepared import prepare
 from benchmark.data.store.files import Store
 from benchmark.errors import DataError
@@ -25,11 +30,11 @@ from tests.helpers.make_nyuv2 import (
     write_zip,
 )
 
-CAMERA = Camera(60.0, 62.0, 31.0, 20.5)
+CAMERA = PinholeCamera(60.0, 62.0, 31.0, 20.5)
 SHAPE = (48, 64)
 
 
-def depth_of(normal: Any, distance: float, camera: Camera = CAMERA,
+def depth_of(normal: Any, distance: float, camera: PinholeCamera = CAMERA,
              shape: tuple[int, int] = SHAPE) -> NDArray[np.float64]:
     """Depth where each pixel's ray meets the plane normal . P = -distance."""
     depth = np.empty(shape)
@@ -67,7 +72,7 @@ def test_a_steep_floor_is_exact_in_full_size() -> None:
 
 
 def test_a_sphere() -> None:
-    camera = Camera(500.0, 500.0, 120.0, 110.0)
+    camera = PinholeCamera(500.0, 500.0, 120.0, 110.0)
     rows, columns = np.mgrid[:220, :240]
     rays = np.stack([(columns - 120.0) / 500, (rows - 110.0) / 500, np.ones((220, 240))])
     centre, radius = np.array([0.02, -0.03, 3.0]), 0.5
@@ -111,7 +116,7 @@ def test_undetermined_normals_are_zero() -> None:
 
 def test_a_mirrored_image_has_mirrored_normals() -> None:
     depth = np.random.default_rng(0).uniform(1.9, 2.0, SHAPE)
-    mirrored = Camera(CAMERA.fx, CAMERA.fy, 63 - CAMERA.cx, CAMERA.cy)
+    mirrored = PinholeCamera(CAMERA.fx, CAMERA.fy, 63 - CAMERA.cx, CAMERA.cy)
     found = normals_from_depth(depth, CAMERA)
     other = normals_from_depth(depth[:, ::-1], mirrored)
     assert found.any(axis=0).all()

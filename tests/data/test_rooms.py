@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmark.data.sources.rooms.render import render
+from benchmark.data.sources.rooms.render import render_scenes
 from benchmark.data.sources.rooms.sample import sample
 from benchmark.data.sources.rooms.scene import CLASSES, Body, Camera, Light, Scene, Surface
 from benchmark.tasks import VOID
@@ -23,7 +23,7 @@ def one(*bodies: Body, **camera: float) -> dict[str, Array]:
     """Labels of a scene seen along x from EYE, as numpy arrays without the batch dimension."""
     scene = Scene(Camera((1.0, 2.5, 1.4), focal=FOCAL, **camera), SIZE, bodies=bodies)
     return {name: value[0].double().numpy() for name, value in
-            render([scene], HEIGHT, WIDTH).items()}
+            render_scenes([scene], HEIGHT, WIDTH).items()}
 
 
 def pixel_rays() -> Array:
@@ -181,7 +181,7 @@ def test_a_body_between_light_and_wall_casts_a_shadow() -> None:
     def image(*bodies: Body) -> Array:
         scene = Scene(Camera((1.0, 2.5, 1.4), focal=FOCAL), SIZE, bodies=bodies,
                       lights=(Light((1.0, 2.5, 2.6), (5.0, 5.0, 5.0)),))
-        return render([scene], HEIGHT, WIDTH)["image"][0].double().numpy()
+        return render_scenes([scene], HEIGHT, WIDTH)["image"][0].double().numpy()
 
     ball = Body("sphere", (3.0, 2.5, 2.0), (0.3,) * 3, BALL)
     # On the line from the light through the ball's middle lies the wall at height 1.1 m.
@@ -202,7 +202,7 @@ def test_a_mirror_has_depth_but_neither_class_nor_material_nor_albedo() -> None:
 
 
 def everything(scenes: list[Scene], height: int = 40, width: int = 52) -> dict[str, torch.Tensor]:
-    return render(scenes, height, width)
+    return render_scenes(scenes, height, width)
 
 
 def bits(value: torch.Tensor) -> bytes:
@@ -226,7 +226,7 @@ def test_images_depend_on_seed_split_and_index_only() -> None:
 
 def test_normals_have_unit_length_and_face_the_camera() -> None:
     scenes = [sample(0, "train", index) for index in range(60)]
-    normal = render(scenes, HEIGHT, WIDTH)["normal"].double().numpy()
+    normal = render_scenes(scenes, HEIGHT, WIDTH)["normal"].double().numpy()
     np.testing.assert_allclose(np.linalg.norm(normal, axis=1), 1, atol=1e-3)
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     for one_normal, scene in zip(normal, scenes, strict=True):

@@ -16,7 +16,7 @@ from benchmark.engine.plan import make_plan
 from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, RunError
-from benchmark.record import RECORD_FILE, load
+from benchmark.record import RECORD_FILE, load_record
 from benchmark.report.submission.validation import first_problem
 from tests.helpers.plug_ins import plug_in
 
@@ -28,7 +28,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tiny, tmp_path)
     for word in ("nan", "phase 2", "epoch 1", "step 1", "semantic", "odd"):
         assert word in str(error.value)
     (folder,) = (tmp_path / "runs").iterdir()
-    record = load(folder)
+    record = load_record(folder)
     assert record.status == "failed"
     assert record.reason == str(error.value)
     assert record.matrix["semantic"]["miou"][0] is not None
@@ -41,14 +41,14 @@ def test_running_out_of_memory_is_recorded(tiny, tmp_path):
     with pytest.raises(RunError, match=r"out of memory.*recipe.batch"):
         tiny(method)
     (folder,) = (tmp_path / "runs").iterdir()
-    assert "out of memory" in load(folder).reason
+    assert "out of memory" in load_record(folder).reason
 
 
 def test_a_failed_run_is_tried_again_from_its_last_phase(tiny, tmp_path):
     with pytest.raises(RunError):
         tiny(plug_in(tmp_path, "step.features.sum() * float('inf')"))
     (folder,) = (tmp_path / "runs").iterdir()
-    assert load(folder).status == "failed"
+    assert load_record(folder).status == "failed"
     with pytest.raises(RunError):
         tiny(str(tmp_path / "broken.py"))
     assert len(list((tmp_path / "runs").iterdir())) == 1
@@ -56,7 +56,7 @@ def test_a_failed_run_is_tried_again_from_its_last_phase(tiny, tmp_path):
 
 def test_a_full_disk_leaves_valid_files_and_the_run_can_go_on(tiny, tmp_path, monkeypatch):
     whole = tiny("had", runs=tmp_path / "whole")
-    save = checkpoint.save
+    save = checkpoint.save_state
     calls = []
 
     def full(path, state):
@@ -78,7 +78,7 @@ def test_a_full_disk_leaves_valid_files_and_the_run_can_go_on(tiny, tmp_path, mo
 
 def test_disk_filling_up_inside_a_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "state.safetensors"
-    checkpoint.save(path, {"a": torch.ones(3), 1: [2, "x", None, True]})
+    checkpoint.save_state(path, {"a": torch.ones(3), 1: [2, "x", None, True]})
 
     def broken(tensors, file, metadata):
         with open(file, "wb") as out:
@@ -87,8 +87,8 @@ def test_disk_filling_up_inside_a_write_keeps_the_old_file(tmp_path, monkeypatch
 
     monkeypatch.setattr(checkpoint, "save_file", broken)
     with pytest.raises(OSError, match="No space"):
-        checkpoint.save(path, {"a": torch.zeros(3)})
-    found = checkpoint.load(path)
+        checkpoint.save_state(path, {"a": torch.zeros(3)})
+    found = checkpoint.load_state(path)
     assert torch.equal(found.pop("a"), torch.ones(3))
     assert found == {1: [2, "x", None, True]}
     assert list(tmp_path.iterdir()) == [path]

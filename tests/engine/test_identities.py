@@ -44,7 +44,7 @@ def phase_ends(tiny, folder, method, settings=()):
             tiny(method, settings=settings, runs=folder,
                  stop_when=lambda p, e, wanted=phase: (p, e) == (wanted, 0))
         (file,) = folder.glob(f"*/{BOUNDARY_FILE}")
-        states.append(checkpoint.load(file)["network"])
+        states.append(checkpoint.load_state(file)["network"])
     return states
 
 

@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 
 from benchmark.engine import checkpoint
 from benchmark.engine.options import Stopped
-from benchmark.engine.previews import BYTES, IMAGES, PREVIEWS_FILE, Previews, images_kept, load
+from benchmark.engine.previews import (
+    BYTES,
+    IMAGES,
+    PREVIEWS_FILE,
+    Previews,
+    images_kept,
+    load_previews,
+)
 from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.errors import RequestError
 from benchmark.tasks import Task
@@ -38,13 +45,13 @@ def stopped(tiny, runs, at, **given):
 
 def test_every_phase_is_kept_and_is_what_the_network_says(tiny, tmp_path):
     outcome = tiny("had")
-    found = load(outcome.folder)
+    found = load_previews(outcome.folder)
     names = ("semantic", "depth", "normal")
     assert tuple(task.name for task in found.tasks) == names
     assert set(found.raw) == {(phase, task) for phase in (1, 2, 3) for task in names[:phase]}
     assert [found.phases(name) for name in names] == [[1, 2, 3], [2, 3], [3]]
     assert found.images.shape == (IMAGES, 3, 24, 32)
-    early = load(stopped(tiny, tmp_path / "early", (2, 0)))
+    early = load_previews(stopped(tiny, tmp_path / "early", (2, 0)))
     assert set(early.raw) == {(1, "semantic"), (2, "semantic"), (2, "depth")}
     for key, raw in early.raw.items():
         assert np.array_equal(raw, found.raw[key])
@@ -52,7 +59,7 @@ def test_every_phase_is_kept_and_is_what_the_network_says(tiny, tmp_path):
 
 
 def test_a_frozen_backbone_predicts_the_same_after_every_phase(tiny):
-    found = load(tiny("frozen").folder)
+    found = load_previews(tiny("frozen").folder)
     for task in ("semantic", "depth"):
         first, *later = found.phases(task)
         for phase in later:
@@ -84,14 +91,14 @@ def test_a_run_begun_without_previews_goes_on(tiny, tmp_path):
     folder = stopped(tiny, tmp_path / "old", (2, 0))
     (folder / PREVIEWS_FILE).unlink()
     outcome = tiny("had", runs=tmp_path / "old")
-    assert {phase for phase, _ in load(outcome.folder).raw} == {3}
+    assert {phase for phase, _ in load_previews(outcome.folder).raw} == {3}
     assert {file.name for file in (folder / "previews").iterdir()} == {
         "semantic.png", "depth.png", "normal.png"}
 
 
 def test_a_run_is_not_resumed_over_a_damaged_file_or_that_of_another(tiny, tmp_path):
     folder = stopped(tiny, tmp_path / "broken", (1, 0))
-    found = load(folder)
+    found = load_previews(folder)
     (folder / PREVIEWS_FILE).write_bytes(b"not a zip")
     with pytest.raises(RequestError, match=PREVIEWS_FILE):
         tiny("had", runs=tmp_path / "broken")
@@ -105,9 +112,9 @@ def test_looking_changes_nothing(tiny, tmp_path, monkeypatch):
     looked = tiny("had", settings=settings)
     monkeypatch.setattr(Previews, "take", lambda *given: None)
     blind = tiny("had", settings=settings, runs=tmp_path / "blind")
-    assert not load(blind.folder).raw
+    assert not load_previews(blind.folder).raw
     assert looked.record.matrix == blind.record.matrix
-    states = [checkpoint.load(each.folder / BOUNDARY_FILE) for each in (looked, blind)]
+    states = [checkpoint.load_state(each.folder / BOUNDARY_FILE) for each in (looked, blind)]
     assert states[0]["network"].keys() == states[1]["network"].keys()
     for name, value in states[0]["network"].items():
         assert torch.equal(value, states[1]["network"][name])
@@ -121,7 +128,7 @@ def test_looking_changes_nothing(tiny, tmp_path, monkeypatch):
     ("finetune", "rooms5_s1", ("recipe.precision=bf16", "recipe.epochs=1"), (1, 2, 3, 4, 5)),
     ("lwf", "rooms_hetero_s1", ("recipe.epochs=1", "dataset.height=32"), (1, 2, 3))])
 def test_bounds_all_kinds_bf16_and_other_backbones(method, sequence, settings, phases, tiny):
-    found = load(tiny(method, sequence, settings=settings).folder)
+    found = load_previews(tiny(method, sequence, settings=settings).folder)
     assert tuple(sorted({phase for phase, _ in found.raw})) == phases
     for task in found.tasks:
         truth, last = found.truth[task.name], phases[-1]
@@ -167,7 +174,7 @@ def test_what_is_saved_is_loaded_and_order_does_not_matter(seed, tasks, images, 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made.save(folder)
-        found, first = load(folder), files(folder)
+        found, first = load_previews(folder), files(folder)
         Previews(made.tasks, made.images, dict(reversed(made.truth.items())),
                  dict(reversed(made.raw.items()))).save(folder)
         assert files(folder) == first
@@ -213,25 +220,25 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_not_a_preview_is_refused_by_name(case, tmp_path):
     np.savez(tmp_path / PREVIEWS_FILE, **content())
-    load(tmp_path)
+    load_previews(tmp_path)
     np.savez(tmp_path / PREVIEWS_FILE, allow_pickle=True, **content(**WRONG[case]))
     with pytest.raises(RequestError, match=PREVIEWS_FILE):
-        load(tmp_path)
+        load_previews(tmp_path)
 
 
 def test_damaged_files_are_refused_by_name(tmp_path):
     path = tmp_path / PREVIEWS_FILE
     with pytest.raises(RequestError, match=r"previews\.npz does not exist"):
-        load(tmp_path)
+        load_previews(tmp_path)
     arrays(TASKS).save(tmp_path)
     sound = path.read_bytes()
     for cut in (0, 10, len(sound) // 2, len(sound) - 5):
         path.write_bytes(sound[:cut])
         with pytest.raises(RequestError, match=PREVIEWS_FILE):
-            load(tmp_path)
+            load_previews(tmp_path)
     path.write_bytes(pickle.dumps(print))
     with pytest.raises(RequestError, match=PREVIEWS_FILE):
-        load(tmp_path)
+        load_previews(tmp_path)
 
 
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
@@ -241,4 +248,4 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
         archive.writestr("images.npy", bytes(5 << 20))
     assert path.stat().st_size < 1 << 16
     with pytest.raises(RequestError, match="unpacks to more than 4 MiB"):
-        load(tmp_path)
+        load_previews(tmp_path)

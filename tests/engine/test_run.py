@@ -14,7 +14,7 @@ from benchmark.engine.execute import execute
 from benchmark.engine.options import Options
 from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.errors import RequestError
-from benchmark.record import RECORD_FILE, load, load_statistics
+from benchmark.record import RECORD_FILE, load_record, load_statistics
 from benchmark.registry import find_method
 from benchmark.report.submission.validation import first_problem
 from tests.helpers.plug_ins import plug_in
@@ -24,7 +24,7 @@ from tests.helpers.tiny import tiny_plan
 def test_a_run_leaves_what_the_design_says(tiny):
     outcome = tiny("lwf")
     folder, record = outcome.folder, outcome.record
-    assert load(folder) == record
+    assert load_record(folder) == record
     assert record.status == "complete"
     assert record.run_id == folder.name
     assert [task.name for task in record.tasks] == ["semantic", "depth", "normal"]
@@ -54,7 +54,7 @@ def test_a_run_leaves_what_the_design_says(tiny):
 def test_costs_are_what_the_checkpoint_holds(tiny):
     for name in ("finetune", "ewc", "lwf", "separate"):
         outcome = tiny(name)
-        state = checkpoint.load(outcome.folder / BOUNDARY_FILE)
+        state = checkpoint.load_state(outcome.folder / BOUNDARY_FILE)
         network = sum(value.numel() for key, value in state["network"].items()
                       if "running" not in key and "num_batches" not in key)
         assert outcome.record.cost.parameters == network + outcome.record.cost.parameters_added

@@ -17,18 +17,18 @@ from benchmark.engine.plan import make_plan
 from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 from benchmark.registry import find_method, method_names
-from benchmark.tuning import BUDGET, choices
+from benchmark.tuning import BUDGET, trial_settings
 from tests.helpers.tiny import tiny_plan
 
 
 def test_a_grid_is_cut_to_the_budget_with_the_defaults_first():
     grid, defaults = {"a": [1, 2, 3], "b": [0.1, 0.2, 0.3]}, {"a": 2, "b": 0.5}
-    found = choices(grid, defaults, 6)
+    found = trial_settings(grid, defaults, 6)
     assert found[0] == defaults
     assert len(found) == 6
     assert len({tuple(point.items()) for point in found}) == 6
-    assert found == choices(grid, defaults, 6)
-    assert choices({"a": [1, 2]}, {"a": 1}, 6) == [{"a": 1}, {"a": 2}]
+    assert found == trial_settings(grid, defaults, 6)
+    assert trial_settings({"a": [1, 2]}, {"a": 1}, 6) == [{"a": 1}, {"a": 2}]
 
 
 def test_grids_hold_settings_the_methods_have():

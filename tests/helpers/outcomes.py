@@ -9,7 +9,7 @@ from benchmark.engine.protocol import BOUNDARY_FILE
 def boundary_state(folder):
     """The latest checkpoint between two phases of the only run below a folder."""
     (file,) = folder.glob(f"**/{BOUNDARY_FILE}")
-    return checkpoint.load(file)
+    return checkpoint.load_state(file)
 
 
 def assert_constant_rows(record):

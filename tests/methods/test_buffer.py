@@ -151,9 +151,9 @@ def test_exemplars_come_as_a_batch_has_them():
 def test_a_buffer_restored_from_disk_continues_equally(quotas, tmp_path):
     added = [(key, task % 3) for task, key in enumerate(np.random.default_rng(1).random(60))]
     one = filled(300, added[:40], quotas)
-    checkpoint.save(tmp_path / "state", one.state_dict())
+    checkpoint.save_state(tmp_path / "state", one.state_dict())
     other = Buffer(300, quotas)
-    other.load_state_dict(checkpoint.load(tmp_path / "state"))
+    other.load_state_dict(checkpoint.load_state(tmp_path / "state"))
     assert other.bytes == one.bytes
     for key, task in added[40:]:
         for buffer in (one, other):
@@ -171,9 +171,9 @@ def test_a_buffer_restored_from_disk_continues_equally(quotas, tmp_path):
 
 def test_an_empty_buffer_is_kept_too(tmp_path):
     buffer = filled(10, [(0.5, 0)], quotas=True)  # a task whose quota holds nothing still counts
-    checkpoint.save(tmp_path / "state", buffer.state_dict())
+    checkpoint.save_state(tmp_path / "state", buffer.state_dict())
     other = Buffer(10, quotas=True)
-    other.load_state_dict(checkpoint.load(tmp_path / "state"))
+    other.load_state_dict(checkpoint.load_state(tmp_path / "state"))
     assert (len(other), other.bytes, list(other.samples)) == (0, 0, ["task0"])
 
 

@@ -77,7 +77,8 @@ def test_a_small_budget_is_kept_recorded_and_restored(method, tiny, tmp_path):
     with pytest.raises(Stopped):
         tiny(method, runs=tmp_path / "parts", stop_when=lambda p, e: (p, e) == (3, 1), **config)
     parts = tiny(method, runs=tmp_path / "parts", **config)
-    one, other = (checkpoint.load(run.folder / BOUNDARY_FILE)["network"] for run in (whole, parts))
+    one, other = (checkpoint.load_state(run.folder / BOUNDARY_FILE)["network"]
+                  for run in (whole, parts))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 

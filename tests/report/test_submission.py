@@ -12,12 +12,12 @@ import pytest
 from benchmark.cli import submit
 from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
-from benchmark.record import load, load_statistics
+from benchmark.record import load_record, load_statistics
 from benchmark.report.submission.pack import portable
 from benchmark.report.submission.validation import first_problem
 
 UNTUNED = [folder for folder in sorted((shipped("results/published") / "rooms_s1").iterdir())
-           if load(folder).config["recipe"]["lr"] == 0.003]
+           if load_record(folder).config["recipe"]["lr"] == 0.003]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_packed_runs_are_as_results_published_holds_them(site):
         assert sorted(file.name for file in packed.iterdir()) == [
             "config.yaml", "record.json", "statistics.npz"]
         assert first_problem(packed) is None
-        one, other = load(folder), load(packed)
+        one, other = load_record(folder), load_record(packed)
         assert one.model_copy(update={"environment": {}}) == other.model_copy(
             update={"environment": {}})
         ours, theirs = load_statistics(folder), load_statistics(packed)
@@ -93,7 +93,7 @@ def test_nothing_reveals_the_machine_s_folders(site, capsys):
     assert site.submit() == 0
     packed = site.to / "results/published/rooms_s1" / folder.name
     assert "zoe" not in (packed / "record.json").read_text()
-    assert load(packed).environment["command"] == (
+    assert load_record(packed).environment["command"] == (
         "lhlbench run --method lwf --sequence rooms.yaml:s1 --seed 0")
     for text in ("/home/zoe/cards", "C:\\\\Users\\\\zoe", "~/cards/new"):
         change(folder, environment__device_name=text)
@@ -110,7 +110,7 @@ def test_nothing_reveals_the_machine_s_folders(site, capsys):
      "lhlbench run --method had --sequence rooms_s1 --seed 0 --set recipe.lr=0.1"),
     ("lhlbench run 'unfinished", ""), ("", "")])
 def test_commands_are_handed_in_without_folders(command, portable_command):
-    record = load(UNTUNED[0])
+    record = load_record(UNTUNED[0])
     record = record.model_copy(update={"environment": record.environment | {"command": command}})
     assert portable(record).environment["command"] == portable_command
 

@@ -22,7 +22,7 @@ from benchmark.engine.execute import execute
 from benchmark.engine.options import Options
 from benchmark.engine.plan import make_plan
 from benchmark.engine.request import RunRequest
-from benchmark.record import load
+from benchmark.record import load_record
 from benchmark.registry import find_method, method_names
 from benchmark.sweep import pool
 from benchmark.sweep.jobs import run_requests
@@ -161,11 +161,11 @@ def test_failures_are_reported_and_the_rest_is_done(tiny, tmp_path, capsys):
     assert "[4/5] finetune on rooms_s1, seed 0: done in" in err
     assert "3 of 5 runs failed; --retry-failed" in err
 
-    record = load(runs / found[3]["run_id"])
+    record = load_record(runs / found[3]["run_id"])
     assert record.matrix == tiny("finetune", settings=["recipe.epochs=1"]).record.matrix
     assert record.environment["command"] == found[3]["command"]
     assert found[3]["command"].startswith("lhlbench run --method finetune --sequence rooms_s1 ")
-    assert record.phases[0].peak_memory_bytes < 1.5 * load(
+    assert record.phases[0].peak_memory_bytes < 1.5 * load_record(
         tmp_path / "runs" / record.run_id).phases[0].peak_memory_bytes
 
     assert invoke([*request, "--dry-run"]) == 0
@@ -186,7 +186,7 @@ def test_finished_runs_start_no_process_and_old_failures_are_reported(tiny, tmp_
                     str(folder.parent))
     assert invoke(request) == 0
     assert "1 of 1 runs are done" in capsys.readouterr().err
-    record = load(folder)
+    record = load_record(folder)
     record.model_copy(update={"status": "failed", "reason": "no luck"}).save(folder)
     assert invoke(request) == 1
     err = capsys.readouterr().err

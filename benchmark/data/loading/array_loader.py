@@ -131,7 +131,8 @@ def memory(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def load(store: Store, split: Split, modality: str, rows: Rows, device: torch.device) -> Tensor:
+def load_rows(store: Store, split: Split, modality: str, rows: Rows,
+              device: torch.device) -> Tensor:
     """A few rows at once, decoded."""
     columns = ArrayLoader(store, split, device, "resident")
     columns.add(modality, rows)

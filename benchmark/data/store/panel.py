@@ -17,7 +17,7 @@ _WIDTH = 2.6
 """Inches of a column."""
 
 
-def draw(store: Store, path: Path) -> None:
+def draw_samples(store: Store, path: Path) -> None:
     """One row per sample, one column per task; grey is invalid. Written as PNG."""
     from matplotlib.figure import Figure
 

@@ -10,7 +10,7 @@ from benchmark.report.papers.build import Pair, PaperTable
 from benchmark.report.papers.published import Published
 from benchmark.report.runs.summary import MISSING, heading, number_text
 from benchmark.report.tables.render import render_as
-from benchmark.report.tables.text import Block, TextCell, TextTable, one_line
+from benchmark.report.tables.text import RowBlock, TextCell, TextTable, one_line
 from benchmark.tasks.metric_values import metric_title
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def render_paper(tables: Sequence[PaperTable], format: str = "rich",
 
     Raises `RequestError` for a format that is none of rich, md, csv, latex, html and json.
     """
-    return render_as(format, [text_table(table) for table in tables],
-                     lambda: [row for table in tables for row in tidy_rows(table)],
-                     lambda: [as_content(table) for table in tables], console)
+    return render_as(format, [paper_text(table) for table in tables],
+                     lambda: [row for table in tables for row in paper_rows(table)],
+                     lambda: [paper_content(table) for table in tables], console)
 
 
 def missing_runs(tables: Sequence[PaperTable]) -> list[str]:
@@ -41,7 +41,7 @@ def missing_runs(tables: Sequence[PaperTable]) -> list[str]:
     return list(dict.fromkeys([*holes, *(each for table in tables for each in table.incomplete)]))
 
 
-def text_table(table: PaperTable) -> TextTable:
+def paper_text(table: PaperTable) -> TextTable:
     """A block of rows per method: published, here, and the difference where there is one.
 
     Cells without a number refer to the commands that give them one, or to the reason why none can.
@@ -63,7 +63,7 @@ def text_table(table: PaperTable) -> TextTable:
             lines.append([method, "difference", MISSING, *(
                 MISSING if pair.difference is None else f"{pair.difference:+.{count}f}"
                 for pair, count in zip(row, digits, strict=True))])
-        blocks.append(Block([[TextCell(one_line(text)) for text in line] for line in lines],
+        blocks.append(RowBlock([[TextCell(one_line(text)) for text in line] for line in lines],
                             repeats=True))
     notes = [*table.notes, *(f"[{marks[reason]}] {reason}." for reason in reasons)]
     if commands:
@@ -81,13 +81,13 @@ def text_table(table: PaperTable) -> TextTable:
                       for number, command in enumerate(shown, start=1)], LABELS, LABELS - 1)
 
 
-def tidy_rows(table: PaperTable) -> list[dict[str, Any]]:
+def paper_rows(table: PaperTable) -> list[dict[str, Any]]:
     """One row per cell: what the paper says of it, what is measured, and what is missing."""
     return [{"table": table.title, "place": table.place, "embedded": table.embedded, **cell,
              "missing": "; ".join(cell["missing"])} for cell in _cells(table)]
 
 
-def as_content(table: PaperTable) -> dict[str, Any]:
+def paper_content(table: PaperTable) -> dict[str, Any]:
     """Everything a table holds, as JSON values."""
     return {"table": table.title, "place": table.place, "embedded": table.embedded,
             "cells": _cells(table), "notes": table.notes, "incomplete": table.incomplete}

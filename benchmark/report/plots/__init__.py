@@ -65,10 +65,10 @@ WITH_BASELINE = frozenset(name for name, kind in PLOTS.items() if kind.takes_bas
 def draw(kind: str, collection: RunCollection, sequences: Sequence[str] | None, to: Path,
          methods: Sequence[str] = (), baseline: str | None = None) -> list[Path]:
     """Write the `figures` of one kind as PNG and PDF files below `to`; the files."""
-    from benchmark.report.plots.figure import save
+    from benchmark.report.plots.figure import save_figure
 
     return [file for name, figure in figures(kind, collection, sequences, methods, baseline)
-            for file in save(figure, to, name)]
+            for file in save_figure(figure, to, name)]
 
 
 def figures(kind: str, collection: RunCollection, sequences: Sequence[str] | None = None,

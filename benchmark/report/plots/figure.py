@@ -80,7 +80,7 @@ def file_name(title: str, used: Container[str]) -> str:
     return name
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `<name>.png` and `<name>.pdf` below `folder`; their paths."""
     return [_save(figure, folder / f"{name}.{suffix}") for suffix in ("png", "pdf")]
 

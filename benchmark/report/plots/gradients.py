@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmark.components.salience import salient_pixels, sobel
 from benchmark.errors import RequestError
 from benchmark.report.plots.data import FigureData
-from benchmark.report.plots.pictures import Block, figure_of_blocks
+from benchmark.report.plots.pictures import PictureBlock, figure_of_blocks
 from benchmark.report.plots.previewed import PreviewedRun, previewed_runs
 from benchmark.report.plots.style import COLOURS
 from benchmark.tasks import Task
@@ -119,13 +119,13 @@ def _old_tasks(run: PreviewedRun) -> list[Task]:
     return [task for task in run.previews.tasks if (last - 1, task.name) in run.previews.raw]
 
 
-def _block(run: PreviewedRun, task: Task, how: Distilling) -> Block:
+def _block(run: PreviewedRun, task: Task, how: Distilling) -> PictureBlock:
     found = maps_of(run, task, how)
     truth = run.previews.truth[task.name][:ROWS]
     shown, teacher, student = coloured(task, truth, task.valid(truth), found.teacher,
                                        found.student)
     images = run.previews.images[:ROWS].transpose(0, 2, 3, 1)
-    return Block(task.name, {
+    return PictureBlock(task.name, {
         "image": images, "truth": shown, "teacher": teacher, "student": student,
         "gradient of the student's prediction": _bright(found.steepness),
         "distance to the teacher": _bright(found.distance),

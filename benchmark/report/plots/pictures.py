@@ -41,7 +41,7 @@ SQUARE = 36
 
 
 @dataclass(frozen=True)
-class Block:
+class PictureBlock:
     """Pictures of one size under a heading."""
 
     heading: str
@@ -70,7 +70,7 @@ class Block:
                 + (_key_height(self.key, width) if self.key else 0))
 
 
-def figure_of_blocks(title: str, about: str, blocks: Sequence[Block]) -> Figure:
+def figure_of_blocks(title: str, about: str, blocks: Sequence[PictureBlock]) -> Figure:
     """A figure of blocks below each other."""
     width = max(len(block.columns) for block in blocks) * (WIDTH + GAP) + 0.2
     heights = [block.height(width) for block in blocks]
@@ -83,7 +83,7 @@ def figure_of_blocks(title: str, about: str, blocks: Sequence[Block]) -> Figure:
     return figure
 
 
-def _draw_block(part: SubFigure, block: Block, columns: int, width: float) -> None:
+def _draw_block(part: SubFigure, block: PictureBlock, columns: int, width: float) -> None:
     rows, _, _ = block.size
     part.suptitle(block.heading, x=0, ha="left", fontweight="bold",
                   fontsize=TEXT_SIZE)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from benchmark.report.plots.data import FigureData
-from benchmark.report.plots.pictures import Block, figure_of_blocks
+from benchmark.report.plots.pictures import PictureBlock, figure_of_blocks
 from benchmark.report.plots.previewed import PreviewedRun, choice_text, previewed_runs
 from benchmark.tasks import Task
 from benchmark.tasks.appearance import colour_key, coloured
@@ -65,13 +65,13 @@ def _by_phase(run: PreviewedRun, task: Task) -> dict[str, NDArray[Any] | None]:
 
 
 def _block(task: Task, run: PreviewedRun, rows: int,
-           predicted: Mapping[str, NDArray[Any] | None]) -> Block:
+           predicted: Mapping[str, NDArray[Any] | None]) -> PictureBlock:
     previews = run.previews
     truth = previews.truth[task.name][:rows]
     made = {title: each[:rows] for title, each in predicted.items() if each is not None}
     shown = coloured(task, truth, task.valid(truth), *made.values())
     pictures = dict(zip(made, shown[1:], strict=True))
-    return Block(task.name, {"image": previews.images[:rows].transpose(0, 2, 3, 1),
+    return PictureBlock(task.name, {"image": previews.images[:rows].transpose(0, 2, 3, 1),
                              "truth": shown[0],
                              **{title: pictures.get(title) for title in predicted}},
                  colour_key(task, truth, *made.values()))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.engine.previews import PREVIEWS_FILE, Previews, load
+from benchmark.engine.previews import PREVIEWS_FILE, Previews, load_previews
 from benchmark.errors import RequestError
 from benchmark.record import Record
 from benchmark.report.plots.data import FigureData
@@ -78,7 +78,7 @@ def choice_text(grid: Grid, runs: Sequence[PreviewedRun]) -> str:
 def _previewed_run(method: MethodRuns) -> PreviewedRun | None:
     for _, run in sorted(method.runs.items(), key=lambda item: item[0][1]):
         if (run.folder / PREVIEWS_FILE).exists():
-            previews = load(run.folder)
+            previews = load_previews(run.folder)
             names = [task.name for task in run.record.tasks]
             if ([task.name for task in previews.tasks] != names
                     or any((len(names), name) not in previews.raw for name in names)):

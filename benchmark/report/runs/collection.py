@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from benchmark.errors import RequestError, unknown
-from benchmark.record import RECORD_FILE, STATISTICS_FILE, Record, load
+from benchmark.record import RECORD_FILE, STATISTICS_FILE, Record, load_record
 from benchmark.report.runs.settings import conditions, flatten
 
 LARGEST_RECORD = 1 << 24
@@ -92,7 +92,7 @@ def collect(runs: Path, published: Path | None = None) -> RunCollection:
             continue
         for file in sorted(root.rglob(RECORD_FILE)):
             try:
-                found = StoredRun(load(file), file.parent, published=root is published)
+                found = StoredRun(load_record(file), file.parent, published=root is published)
             except RequestError as error:
                 warnings.append(f"left out: {error}")
                 continue

@@ -74,7 +74,8 @@ def leaderboard(scored: ScoredGrid, baseline: str) -> Leaderboard:
         tuple(_caption(scored, baseline, columns, unpaired, len(lifelong), len(ranks))))
 
 
-def choices(shown: Leaderboard, leaderboards: Mapping[str, Leaderboard]) -> dict[str, list[Choice]]:
+def leaderboard_choices(shown: Leaderboard,
+                        leaderboards: Mapping[str, Leaderboard]) -> dict[str, list[Choice]]:
     """The ways from a leaderboard to the others, given by file: by family, baseline, convention."""
     return {"family": _choices(shown, leaderboards, lambda each: each.grid.title),
             "baseline": _choices(shown, leaderboards, lambda each: each.baseline),

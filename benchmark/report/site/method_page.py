@@ -30,7 +30,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class MethodInfo:
+class MethodDescription:
     """What a page says of a method before its results."""
 
     name: str
@@ -70,20 +70,20 @@ class Section:
     charts: tuple[Chart, ...]
 
 
-def methods_content(methods: Mapping[MethodInfo, int]) -> dict[str, Any]:
+def methods_content(methods: Mapping[MethodDescription, int]) -> dict[str, Any]:
     """The values of the page of all methods, given the number of runs of each."""
     rows = [(method, method_file(method.name), runs) for method, runs in methods.items()]
     return {"page": "methods", "title": "Methods", "methods": rows}
 
 
-def method_content(method: MethodInfo, grids: Sequence[ScoredGrid]) -> dict[str, Any]:
+def method_content(method: MethodDescription, grids: Sequence[ScoredGrid]) -> dict[str, Any]:
     """The values of the page of one method."""
     return {"page": "methods", "title": method.name, "method": method,
             "sections": [_section(scored, runs) for scored in grids
                          for runs in scored.grid.methods if runs.name == method.name]}
 
 
-def methods_of(runs: Iterable[StoredRun]) -> dict[MethodInfo, int]:
+def methods_of(runs: Iterable[StoredRun]) -> dict[MethodDescription, int]:
     """Every method of `runs` by name, and how many of them are its own."""
     from benchmark.registry import method_names
 
@@ -95,7 +95,7 @@ def methods_of(runs: Iterable[StoredRun]) -> dict[MethodInfo, int]:
             for name, own in sorted(records.items())}
 
 
-def _method_info(name: str, records: Sequence[Record], installed: bool) -> MethodInfo:
+def _method_info(name: str, records: Sequence[Record], installed: bool) -> MethodDescription:
     """What the class of an installed method says; of others, the settings in their `records`."""
     from benchmark.registry import find_method
 
@@ -105,14 +105,15 @@ def _method_info(name: str, records: Sequence[Record], installed: bool) -> Metho
         for record in records:
             for key, value in flatten(record.method.config).items():
                 used.setdefault(key, set()).add(setting_text(value))
-        return MethodInfo(name, kind, False, tuple(
+        return MethodDescription(name, kind, False, tuple(
             Setting(key, ", ".join(sorted(values))) for key, values in used.items()))
     method = find_method(name)
     settings = tuple(Setting(key, setting_text(field.default), _source(field.json_schema_extra),
                              (field.description or "").rpartition(" [")[0])
                      for key, field in method.Config.model_fields.items())
-    return MethodInfo(name, kind, True, settings, method.summary, method.family, method.stores,
-                      tuple(method.needs), method.reference, inspect.getdoc(method) or "")
+    return MethodDescription(name, kind, True, settings, method.summary, method.family,
+                             method.stores, tuple(method.needs), method.reference,
+                             inspect.getdoc(method) or "")
 
 
 def _source(extra: Any) -> str:

@@ -20,7 +20,7 @@ from benchmark.report.runs.scoring import MIB
 from benchmark.report.runs.summary import heading, number_text
 from benchmark.report.site import charts
 from benchmark.report.site.file_names import leaderboard_file, method_file, run_file
-from benchmark.report.site.leaderboard import Leaderboard, choices, leaderboard
+from benchmark.report.site.leaderboard import Leaderboard, leaderboard, leaderboard_choices
 from benchmark.report.site.method_page import method_content, methods_content, methods_of
 from benchmark.report.site.previews import Picture, copy_previews
 from benchmark.report.site.run_page import RunInGrid, run_content, runs_content
@@ -111,7 +111,7 @@ class _Site:
         for file, shown in self.leaderboards.items():
             pages.write(file, "leaderboard.html", {
                 "page": "index", "title": f"{shown.grid.title}: leaderboard",
-                "leaderboard": shown, "choices": choices(shown, self.leaderboards)})
+                "leaderboard": shown, "choices": leaderboard_choices(shown, self.leaderboards)})
         pages.write("methods.html", "methods.html", methods_content(self.methods))
         pages.write("runs.html", "runs.html", runs_content(self.runs, self.in_grid))
         for method in self.methods:

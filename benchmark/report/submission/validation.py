@@ -26,7 +26,7 @@ from benchmark.data.store.files import Store
 from benchmark.data.store.held_out import HeldOutStore
 from benchmark.errors import RequestError
 from benchmark.files import digest
-from benchmark.record import PhaseInfo, Record, load, run_id
+from benchmark.record import PhaseInfo, Record, load_record, run_id
 from benchmark.report.runs.collection import StoredRun, require_plain
 from benchmark.report.submission.rederived import matrix_problems
 
@@ -45,7 +45,7 @@ def check_record(path: Path) -> tuple[StoredRun | None, str | None]:
     record = None
     try:
         require_plain(folder)
-        record = load(path)
+        record = load_record(path)
         first = next(_problems(record, folder), None)
     except RequestError as error:
         first = str(error)

@@ -11,8 +11,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import unknown
-from benchmark.report.tables.table import Table, as_content, tidy_rows
-from benchmark.report.tables.text import Block, TextCell, TextTable, text_table
+from benchmark.report.tables.table import Table, table_content, table_rows
+from benchmark.report.tables.text import RowBlock, TextCell, TextTable, text_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,8 +40,8 @@ def render(tables: Sequence[Table], format: str = "rich",
     Raises `RequestError` for a format that is none of rich, md, csv, latex, html and json.
     """
     return render_as(format, [text_table(table) for table in tables],
-                     lambda: [row for table in tables for row in tidy_rows(table)],
-                     lambda: [as_content(table) for table in tables], console)
+                     lambda: [row for table in tables for row in table_rows(table)],
+                     lambda: [table_content(table) for table in tables], console)
 
 
 def render_as(format: str, tables: Sequence[TextTable], rows: Callable[[], list[dict[str, Any]]],
@@ -88,7 +88,7 @@ def markdown(table: TextTable) -> str:
     return "\n".join(lines)
 
 
-def _markdown_row(row: Sequence[TextCell], block: Block) -> str:
+def _markdown_row(row: Sequence[TextCell], block: RowBlock) -> str:
     cells = [f"**{_markdown_text(cell.text)}**" if cell.strong else _markdown_text(cell.text)
              for cell in row]
     return _pipes([f"*{cells[0]}*", *cells[1:]] if block.italic else cells)

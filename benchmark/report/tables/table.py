@@ -113,7 +113,7 @@ def reasons(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     return found
 
 
-def tidy_rows(table: Table) -> list[dict[str, object]]:
+def table_rows(table: Table) -> list[dict[str, object]]:
     """One row per method and column: the same keys whatever the tasks are."""
     return [{"table": table.title, "sequence": table.sequence, "convention": table.convention,
              "baseline": table.baseline, "method": row.label, "bound": row.bound,
@@ -128,7 +128,7 @@ def tidy_rows(table: Table) -> list[dict[str, object]]:
             for cell in [row.cells[column.key]]]
 
 
-def as_content(table: Table) -> dict[str, object]:
+def table_content(table: Table) -> dict[str, object]:
     """Everything a table holds, as JSON values."""
     return asdict(table)
 

@@ -19,7 +19,7 @@ class TextCell:
 
 
 @dataclass(frozen=True)
-class Block:
+class RowBlock:
     """Rows that a rule separates from others."""
 
     rows: list[list[TextCell]]
@@ -37,7 +37,7 @@ class TextTable:
 
     title: str
     headings: list[str]
-    blocks: list[Block]
+    blocks: list[RowBlock]
     caption: str
     notes: list[str]
     """Warnings where there is a caption, else all that is said of the table."""
@@ -59,7 +59,7 @@ def text_table(table: Table) -> TextTable:
                 *(_text_cell(row.cells[column.key], column, digits[column.key])
                   for column in table.columns)]
 
-    blocks = [Block([line(row) for row in table.rows if row.bound == bound], name, italic=bound)
+    blocks = [RowBlock([line(row) for row in table.rows if row.bound == bound], name, italic=bound)
               for name, bound in (("lifelong", False), ("bounds", True))]
     headings = ["method", table.counted,
                 *(one_line(heading(column.title, column.unit, column.higher_is_better))

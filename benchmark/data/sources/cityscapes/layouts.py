@@ -52,7 +52,7 @@ class _Frame(NamedTuple):
     stem: str
 
 
-class OfficialReader(DatasetReader):
+class CityscapesReader(DatasetReader):
     """Reader of the photographs of both splits and of the label files that exist."""
 
     def __init__(self, root: Path, config: Config) -> None:
@@ -166,7 +166,7 @@ def _find(path: Path) -> Path | None:
 
 
 OFFICIAL = Layout("official", "leftImg8bit/train/<city>/..._leftImg8bit.png, gtFine/..., "
-                  "disparity/... (the archives of the homepage)", _find, OfficialReader)
+                  "disparity/... (the archives of the homepage)", _find, CityscapesReader)
 
 
 def _tasks(seven: tuple[str, ...], nineteen: str, config: Config) -> list[ArrayTask]:

@@ -47,7 +47,7 @@ _CLEAR_MARGIN = 0.1
 
 
 @dataclass(frozen=True)
-class Camera:
+class PinholeCamera:
     """A pinhole camera in pixels; centres of pixels are whole numbers, the first is 0."""
 
     fx: float
@@ -55,19 +55,19 @@ class Camera:
     cx: float
     cy: float
 
-    def cropped(self, window: Window, size: tuple[int, int]) -> Camera:
+    def cropped(self, window: Window, size: tuple[int, int]) -> PinholeCamera:
         """Return the camera of the image cropped to `window` and resized to (height, width)."""
         top, bottom, left, right = window
         down, across = size[0] / (bottom - top), size[1] / (right - left)
-        return Camera(self.fx * across, self.fy * down,
+        return PinholeCamera(self.fx * across, self.fy * down,
                       (self.cx - left + 0.5) * across - 0.5, (self.cy - top + 0.5) * down - 0.5)
 
 
-RGB_CAMERA = Camera(518.857901, 519.469611, 325.582449 - 1, 253.736166 - 1)
+RGB_CAMERA = PinholeCamera(518.857901, 519.469611, 325.582449 - 1, 253.736166 - 1)
 """The camera of the 480 x 640 frames."""
 
 
-def normals_from_depth(depth: NDArray[Any], camera: Camera, step: int = 4,
+def normals_from_depth(depth: NDArray[Any], camera: PinholeCamera, step: int = 4,
                        ) -> NDArray[np.float32]:
     """Compute unit normals [3, H, W] (x right, y down, z away) of depths [H, W] in metres.
 
@@ -136,7 +136,8 @@ def signs(chosen: Axes) -> Axes:
     return x, y, z
 
 
-def agreement(depth: NDArray[Any], normals: NDArray[Any], camera: Camera) -> dict[Axes, float]:
+def agreement(depth: NDArray[Any], normals: NDArray[Any],
+              camera: PinholeCamera) -> dict[Axes, float]:
     """Compute how well normals [3, H, W] fit the depth [H, W], in metres, for all signs of axes.
 
     That is the mean cosine to the normals computed from the depth, over the pixels where neither
@@ -149,7 +150,7 @@ def agreement(depth: NDArray[Any], normals: NDArray[Any], camera: Camera) -> dic
     return {axes: float(mean @ axes) for axes in _SIGNS}
 
 
-def note_on_axes(reader: DatasetReader, camera: Camera, chosen: Axes) -> Iterator[str]:
+def note_on_axes(reader: DatasetReader, camera: PinholeCamera, chosen: Axes) -> Iterator[str]:
     """Note when other signs than `chosen` fit the depth clearly better.
 
     Compares the first 8 training images; notes nothing for a reader without depth or normals.

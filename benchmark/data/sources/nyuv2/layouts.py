@@ -54,7 +54,7 @@ COMPUTED = "computed from depth"
 _OFFICIAL_ONLY = ("classes", "crop", "normals")
 
 
-class OfficialReader(DatasetReader):
+class NYUv2Reader(DatasetReader):
     """Reader of the frames of nyu_depth_v2_labeled.mat, cropped and resized."""
 
     def __init__(self, path: Path, config: Config) -> None:
@@ -130,7 +130,7 @@ def _find(path: Path) -> Path | None:
 
 
 def _open(path: Path, config: Config) -> DatasetReader:
-    return OfficialReader(path if path.is_file() else path / FRAMES, config)
+    return NYUv2Reader(path if path.is_file() else path / FRAMES, config)
 
 
 OFFICIAL = Layout("official", f"{FRAMES}, {SPLIT_FILE}, {MAPPING} (and normals_gt, when you have "

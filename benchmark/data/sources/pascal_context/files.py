@@ -40,7 +40,7 @@ class CopyFiles:
     """Task -> image -> file, for the tasks that have files."""
 
 
-def find_files(root: Path) -> CopyFiles:
+def find_copy_files(root: Path) -> CopyFiles:
     """Read the list files, and find the image and label files of every name in them.
 
     A task without any file is left out. Raises `DataError`, naming the file, when an image or the

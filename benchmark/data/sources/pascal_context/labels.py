@@ -55,7 +55,7 @@ def require_thinning() -> ModuleType:
     return import_optional("skimage.morphology", "pascal", "the task edge of pascal_context")
 
 
-def edges(labels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+def semantic_edges(labels: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Compute where classes [H, W] change: 1 on lines of one pixel, else 0.
 
     These are the pixels where the Laplacian of the class numbers (four neighbours, mirrored about

@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.data.formats import decode
 from benchmark.data.formats.reader import DatasetReader, Targets
-from benchmark.data.sources.pascal_context.files import CONTEXT, LISTS, find_files
+from benchmark.data.sources.pascal_context.files import CONTEXT, LISTS, find_copy_files
 from benchmark.data.sources.pascal_context.labels import (
-    edges,
     find_class_names,
     read_context,
     read_parts,
     read_table_of_normals,
     require_thinning,
+    semantic_edges,
 )
 from benchmark.data.sources.pascal_context.tasks import (
     EDGE,
@@ -53,7 +53,7 @@ class PascalContextReader(DatasetReader):
 
     def __init__(self, root: Path, config: Config) -> None:
         """List the files. Raises `DataError`, naming the file, when one is missing."""
-        self._copy = find_files(root)
+        self._copy = find_copy_files(root)
         self._axes = [a * b for a, b in zip(_SIGNS, config.normal_axes, strict=True)]
         self._has_normals: NDArray[np.bool_] | None = None
         labels = self._copy.labels
@@ -107,7 +107,7 @@ class PascalContextReader(DatasetReader):
             labels[NORMALS.name] = self._normals(path, image, size)
         if path := files.get(EDGE.name):
             classes = read_context(path, image, size)
-            labels[EDGE.name] = edges(classes)
+            labels[EDGE.name] = semantic_edges(classes)
             if self._has_normals is not None:
                 labels[NORMALS.name][:, ~self._has_normals[classes]] = 0
         return labels

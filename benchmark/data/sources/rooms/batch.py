@@ -26,7 +26,7 @@ _SIGNS = tuple((x, y, z) for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.
 
 
 @dataclass(frozen=True)
-class Batch:
+class SceneBatch:
     """N scenes of B bodies each, absent ones included; the camera is the origin."""
 
     table: Tensor
@@ -63,7 +63,7 @@ class Batch:
                      for name in names)
 
 
-def pack(scenes: Sequence[Scene], device: torch.device) -> Batch:
+def pack_scenes(scenes: Sequence[Scene], device: torch.device) -> SceneBatch:
     """Convert scenes to one batch of float32 tensors on `device`."""
     width = 3 + max(len(scene.bodies) for scene in scenes)
     rows = [[row for body in _rows(scene, width) for row in body] for scene in scenes]
@@ -71,21 +71,21 @@ def pack(scenes: Sequence[Scene], device: torch.device) -> Batch:
     eyes = [scene.camera.position for scene in scenes]
     axes = [scene.camera.axes() for scene in scenes]
     right, down, forward = (_vec([turned[axis] for turned in axes], device) for axis in range(3))
-    return Batch(table.contiguous(), (right, down, forward),
+    return SceneBatch(table.contiguous(), (right, down, forward),
                  _tensor([scene.camera.focal for scene in scenes], device),
                  tuple(_lights(scenes, eyes, device)),
                  _vec([scene.ambient for scene in scenes], device),
                  _tensor([scene.exposure for scene in scenes], device))
 
 
-def to_camera(batch: Batch, points: Vec) -> Vec:
+def to_camera(batch: SceneBatch, points: Vec) -> Vec:
     """Rotate world vectors [N, ...] into the camera's frame: right, down, forward."""
     extra = (1,) * (points.x.dim() - 1)
     right, down, forward = (axis.map(lambda a: a.view(-1, *extra)) for axis in batch.axes)
     return Vec(points.dot(right), points.dot(down), points.dot(forward))
 
 
-def corners(batch: Batch) -> Vec:
+def corners(batch: SceneBatch) -> Vec:
     """Return the corners of the box around every body, relative to the camera: [N, B, 8]."""
     sign = Vec(*torch.tensor(_SIGNS, device=batch.table.device).unbind(1))
     half = batch.vector("hx", "hy", "hz").map(lambda h: h[..., None])

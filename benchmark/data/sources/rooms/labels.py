@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.data.sources.rooms.batch import WALL, Batch, corners, to_camera
+from benchmark.data.sources.rooms.batch import WALL, SceneBatch, corners, to_camera
 from benchmark.data.sources.rooms.geometry import CYLINDER, ROOM, SOLIDS, SPHERE, Vec, blocked
 from benchmark.data.sources.rooms.scene import CLASSES, STRUCTURE
 from benchmark.tasks import VOID
@@ -24,7 +24,7 @@ _REACH = 3
 
 
 @dataclass(frozen=True)
-class View:
+class CameraView:
     """What the rays through the pixel centres hit, all [N, H, W]."""
 
     depth: Tensor
@@ -37,7 +37,7 @@ class View:
     albedo: Vec
 
 
-def label(batch: Batch, view: View) -> dict[str, Tensor]:
+def label(batch: SceneBatch, view: CameraView) -> dict[str, Tensor]:
     """Compute the targets by task name, in the form `benchmark.tasks.Task` requires."""
     shape, kind, material, mirror, radius = batch.at(
         view.hit, "shape", "label", "material", "mirror", "hx")
@@ -48,7 +48,7 @@ def label(batch: Batch, view: View) -> dict[str, Tensor]:
         "semantic": semantic,
         "depth": view.depth[:, None],
         "normal": to_camera(batch, view.normal).stack(1).half(),
-        "edge": edges(batch, view).to(torch.uint8),
+        "edge": edge_map(batch, view).to(torch.uint8),
         "reshading": reshading(batch, view)[:, None].half(),
         "albedo": torch.where(void[:, None], torch.nan, view.albedo.stack(1)).half(),
         "curvature": curvature(view, shape, torch.where(round_, 1 / radius, 0.0)).half(),
@@ -64,14 +64,14 @@ def _salient(semantic: Tensor) -> Tensor:
     return table[semantic.long()]
 
 
-def reshading(batch: Batch, view: View) -> Tensor:
+def reshading(batch: SceneBatch, view: CameraView) -> Tensor:
     """Cosine between the normal and the direction to the headlight, at least 0: [N, H, W]."""
     down = batch.axes[1].map(lambda a: a.view(-1, 1, 1))
     towards = (down * _HEADLIGHT + view.ray * view.depth) * -1.0
     return towards.unit().dot(view.normal).clamp(0, 1)
 
 
-def curvature(view: View, shape: Tensor, sharp: Tensor) -> Tensor:
+def curvature(view: CameraView, shape: Tensor, sharp: Tensor) -> Tensor:
     """Principal curvatures [N, 2, H, W] in 1/dm, the larger first; `sharp` is 1 / radius in 1/m."""
     sharp = (sharp / _SHARPEST).clamp(max=1)
     side = view.normal.z.abs() < 0.5
@@ -79,7 +79,7 @@ def curvature(view: View, shape: Tensor, sharp: Tensor) -> Tensor:
     return torch.stack((first, torch.where(shape == SPHERE, sharp, 0.0)), 1)
 
 
-def edges(batch: Batch, view: View) -> Tensor:
+def edge_map(batch: SceneBatch, view: CameraView) -> Tensor:
     """Occlusion edges, on the nearer side of a gap in depth between two bodies: bool [N, H, W]."""
     found = torch.zeros_like(view.hit, dtype=torch.bool)
     # The parts of the room never hide each other: they count as one body.
@@ -106,7 +106,7 @@ def edges(batch: Batch, view: View) -> Tensor:
     return found
 
 
-def heat(batch: Batch, height: int, width: int) -> Tensor:
+def heat(batch: SceneBatch, height: int, width: int) -> Tensor:
     """Keypoint heat in [0, 1]: the largest of the Gaussians around visible corners, [N, H, W].
 
     Corners are those of the room and of large boxes.
@@ -124,7 +124,7 @@ def heat(batch: Batch, height: int, width: int) -> Tensor:
     return _splat(image[seen], x[shown][seen], y[shown][seen], (batch.count, height, width))
 
 
-def _visible(batch: Batch, points: Vec, image: Tensor) -> Tensor:
+def _visible(batch: SceneBatch, points: Vec, image: Tensor) -> Tensor:
     """Whether no body of its image stands between the camera and a point: bool [M]."""
     cos, sin, shape = (batch.column(name)[image] for name in ("cos", "sin", "shape"))
     middle = batch.vector("cx", "cy", "cz").map(lambda c: c[image])

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.data.sources.rooms.batch import Batch, pack
+from benchmark.data.sources.rooms.batch import SceneBatch, pack_scenes
 from benchmark.data.sources.rooms.geometry import Vec
-from benchmark.data.sources.rooms.labels import View, label
+from benchmark.data.sources.rooms.labels import CameraView, label
 from benchmark.data.sources.rooms.sample import sample
 from benchmark.data.sources.rooms.scene import Scene
 from benchmark.data.sources.rooms.shading import (
@@ -28,7 +28,7 @@ from benchmark.data.sources.rooms.shading import (
 from benchmark.data.sources.rooms.tracing import (
     SAMPLES,
     SIDE,
-    Grid,
+    TileGrid,
     camera_rays,
     first_hit,
     lit,
@@ -46,7 +46,7 @@ _THREADS = 8
 
 
 @torch.inference_mode()
-def render(scenes: Sequence[Scene], height: int, width: int,
+def render_scenes(scenes: Sequence[Scene], height: int, width: int,
            device: torch.device | str = "cpu") -> dict[str, Tensor]:
     """Render the images and labels of N scenes.
 
@@ -54,7 +54,7 @@ def render(scenes: Sequence[Scene], height: int, width: int,
     requires, in the dtype it is stored in. The result for a scene does not depend on the others.
     """
     device = torch.device(device)
-    batch, grid = pack(scenes, device), make_grid(height, width, device)
+    batch, grid = pack_scenes(scenes, device), make_grid(height, width, device)
     rays = camera_rays(batch, grid)
     depth, hit = first_hit(batch, grid, rays)
     position = rays * depth
@@ -66,12 +66,12 @@ def render(scenes: Sequence[Scene], height: int, width: int,
     def cut(field: Tensor) -> Tensor:
         return grid.image(field[:, centre]).contiguous()
 
-    view = View(cut(depth), cut(hit), rays.map(cut), surface.normal.map(cut),
+    view = CameraView(cut(depth), cut(hit), rays.map(cut), surface.normal.map(cut),
                 surface.albedo.map(cut))
     return {"image": develop(image, batch.exposure, scenes), **label(batch, view)}
 
 
-def _colours(batch: Batch, grid: Grid, position: Vec, hit: Tensor, surface: SurfacePoints,
+def _colours(batch: SceneBatch, grid: TileGrid, position: Vec, hit: Tensor, surface: SurfacePoints,
              rays: Vec) -> Vec:
     """Linear colour of all samples but the centre: [N * T, samples - 1, P]."""
     pixels = SIDE * SIDE
@@ -106,7 +106,7 @@ def render_split(arrays: Arrays, seed: int, split: Split) -> Iterator[int]:
     def render_batch(start: int) -> int:
         stop = min(start + size, count)
         scenes = [sample(seed, split, index) for index in range(start, stop)]
-        for name, value in render(scenes, height, width).items():
+        for name, value in render_scenes(scenes, height, width).items():
             if name in arrays:
                 arrays[name][start:stop] = value.numpy()
         return stop - start

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.data.sources.rooms.batch import WALL, Batch
+from benchmark.data.sources.rooms.batch import WALL, SceneBatch
 from benchmark.data.sources.rooms.geometry import CYLINDER, ROOM, SPHERE, Vec
 from benchmark.data.sources.rooms.scene import MATERIALS, Scene
 from benchmark.data.sources.rooms.tracing import leave_room
@@ -44,7 +44,7 @@ class SurfacePoints:
         return cls(Vec(*tensors[:3]), Vec(*tensors[3:6]), tensors[6])
 
 
-def surface_points(batch: Batch, position: Vec, ray: Vec, hit: Tensor) -> SurfacePoints:
+def surface_points(batch: SceneBatch, position: Vec, ray: Vec, hit: Tensor) -> SurfacePoints:
     """Compute the surfaces of bodies `hit` (image * B + body) at `position`, all [R, C].
 
     `position` is relative to the camera; `ray` is the direction the points are seen along, of any
@@ -67,7 +67,7 @@ def surface_points(batch: Batch, position: Vec, ray: Vec, hit: Tensor) -> Surfac
     return SurfacePoints.from_tensors(tensors)
 
 
-def _points_of_rows(batch: Batch, position: Vec, ray: Vec, hit: Tensor,
+def _points_of_rows(batch: SceneBatch, position: Vec, ray: Vec, hit: Tensor,
                     rule: NormalRule) -> SurfacePoints:
     """Surfaces at `position` [R, C] seen along `ray` [R, C], row by row on one body `hit` [R]."""
     shape, cos, sin, cx, cy, cz, hx, hy, hz, frequency, px, py, pz, glow = (
@@ -172,7 +172,7 @@ def _wave(phase: Tensor) -> Tensor:
     return 1 - fold * fold
 
 
-def radiance(batch: Batch, position: Vec, hit: Tensor, surface: SurfacePoints,
+def radiance(batch: SceneBatch, position: Vec, hit: Tensor, surface: SurfacePoints,
              shadows: Sequence[Tensor]) -> Vec:
     """Return the linear colour that points [N * T, ...] reflect and emit.
 
@@ -198,7 +198,7 @@ def _strength(towards: Vec, normal: Vec) -> Tensor:
     return cosine / (square + _FALLOFF)
 
 
-def reflect(batch: Batch, colour: Vec, position: Vec, direction: Vec, hit: Tensor,
+def reflect(batch: SceneBatch, colour: Vec, position: Vec, direction: Vec, hit: Tensor,
             normal: Vec) -> Vec:
     """Return `colour` with mirrors showing the empty room, all [N * T, S]."""
     if not bool((batch.column("mirror") > 0).any()):

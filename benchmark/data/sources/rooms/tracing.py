@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.data.sources.rooms.batch import CEILING, FLOOR, WALL, Batch, corners, to_camera
+from benchmark.data.sources.rooms.batch import CEILING, FLOOR, WALL, SceneBatch, corners, to_camera
 from benchmark.data.sources.rooms.geometry import (
     ABSENT,
     BOX,
@@ -32,7 +32,7 @@ _EDGES = tuple((a, b) for a in range(8) for b in range(a) if (a ^ b).bit_count()
 
 
 @dataclass(frozen=True)
-class Grid:
+class TileGrid:
     """T tiles that cover an image, row by row; each has S * P rays: S samples of P pixels."""
 
     height: int
@@ -62,7 +62,7 @@ class Grid:
         return whole.reshape(-1, down * SIDE, across * SIDE)[:, :self.height, :self.width]
 
 
-def make_grid(height: int, width: int, device: torch.device) -> Grid:
+def make_grid(height: int, width: int, device: torch.device) -> TileGrid:
     """Divide an image of `height` x `width` pixels into tiles."""
     tops = torch.arange(0, height, SIDE, device=device) - height / 2
     lefts = torch.arange(0, width, SIDE, device=device) - width / 2
@@ -70,11 +70,11 @@ def make_grid(height: int, width: int, device: torch.device) -> Grid:
     shift = torch.tensor(SAMPLES, device=device)
     dx = shift[:, 0, None, None] + inside[None, None, :].expand(1, SIDE, SIDE)
     dy = shift[:, 1, None, None] + inside[None, :, None].expand(1, SIDE, SIDE)
-    return Grid(height, width, left=lefts.repeat(len(tops)),
+    return TileGrid(height, width, left=lefts.repeat(len(tops)),
                 top=tops.repeat_interleave(len(lefts)), dx=dx.reshape(-1), dy=dy.reshape(-1))
 
 
-def visible_tiles(batch: Batch, grid: Grid) -> Tensor:
+def visible_tiles(batch: SceneBatch, grid: TileGrid) -> Tensor:
     """Return whether a body may show in a tile: bool [N, T, B], true when in doubt.
 
     Tested is the rectangle on the screen around the box around the body.
@@ -99,7 +99,7 @@ def visible_tiles(batch: Batch, grid: Grid) -> Tensor:
             & (bottom > tile_top) & (shape != ROOM) & (shape != ABSENT))
 
 
-def first_hit(batch: Batch, grid: Grid, rays: Vec) -> tuple[Tensor, Tensor]:
+def first_hit(batch: SceneBatch, grid: TileGrid, rays: Vec) -> tuple[Tensor, Tensor]:
     """Return the z-depth in metres and the body (image * B + body) that `rays` hit first.
 
     Both are [N * T, S * P].
@@ -120,11 +120,11 @@ def first_hit(batch: Batch, grid: Grid, rays: Vec) -> tuple[Tensor, Tensor]:
     return depth, hit
 
 
-def _global(batch: Batch, grid: Grid, row: Tensor, body: Tensor) -> Tensor:
+def _global(batch: SceneBatch, grid: TileGrid, row: Tensor, body: Tensor) -> Tensor:
     return row // grid.tiles * batch.bodies + body
 
 
-def _rays(axes: tuple[Vec, Vec, Vec], grid: Grid, tile: Tensor) -> Vec:
+def _rays(axes: tuple[Vec, Vec, Vec], grid: TileGrid, tile: Tensor) -> Vec:
     """Directions [R, S * P] of all rays of the tiles `tile` [R], in the frame of `axes` [R]."""
     right, down, forward = axes
     corner = forward + right * grid.left[tile] + down * grid.top[tile]
@@ -137,14 +137,14 @@ def _rays(axes: tuple[Vec, Vec, Vec], grid: Grid, tile: Tensor) -> Vec:
                spread(corner.z, right.z, down.z))
 
 
-def _pixel_axes(batch: Batch, grid: Grid) -> tuple[Vec, Vec, Vec]:
+def _pixel_axes(batch: SceneBatch, grid: TileGrid) -> tuple[Vec, Vec, Vec]:
     """Change of a ray's direction per pixel to the right and down, and the optical axis: [N]."""
     right, down, forward = batch.axes
     scale = 1 / (batch.focal * grid.width)
     return right * scale, down * scale, forward
 
 
-def camera_rays(batch: Batch, grid: Grid) -> Vec:
+def camera_rays(batch: SceneBatch, grid: TileGrid) -> Vec:
     """Return the world directions of all rays: [N * T, S * P]."""
     rows = torch.arange(batch.count, device=grid.left.device).repeat_interleave(grid.tiles)
     right, down, forward = _pixel_axes(batch, grid)
@@ -152,7 +152,7 @@ def camera_rays(batch: Batch, grid: Grid) -> Vec:
     return _rays((right.at(rows), down.at(rows), forward.at(rows)), grid, tile)
 
 
-def _room(batch: Batch, grid: Grid, rays: Vec) -> tuple[Tensor, Tensor]:
+def _room(batch: SceneBatch, grid: TileGrid, rays: Vec) -> tuple[Tensor, Tensor]:
     """Depth and body that rays hit in the empty room."""
     index = _row_bodies(batch, grid, WALL)
     centre = Vec(*(c[:, None] for c in batch.at(index, "cx", "cy", "cz")))
@@ -160,7 +160,7 @@ def _room(batch: Batch, grid: Grid, rays: Vec) -> tuple[Tensor, Tensor]:
     return leave_room(rays, centre * -1.0, half, index[:, None])
 
 
-def _row_bodies(batch: Batch, grid: Grid, body: int) -> Tensor:
+def _row_bodies(batch: SceneBatch, grid: TileGrid, body: int) -> Tensor:
     image = torch.arange(batch.count, device=grid.left.device)
     return (image * batch.bodies + body).repeat_interleave(grid.tiles)
 
@@ -182,7 +182,7 @@ def _leave(origin: Tensor, direction: Tensor, half: Tensor) -> Tensor:
     return (torch.copysign(half, direction) - origin) / (direction + TINY)
 
 
-def _pair_distance(batch: Batch, grid: Grid, row: Tensor, body: Tensor) -> Tensor:
+def _pair_distance(batch: SceneBatch, grid: TileGrid, row: Tensor, body: Tensor) -> Tensor:
     """Depth at which the rays of tile `row` enter `body`, infinite if they miss: [R, S * P]."""
     distance = torch.empty(len(row), len(grid.dx), device=row.device)
     index = _global(batch, grid, row, body)
@@ -202,7 +202,7 @@ def _pair_distance(batch: Batch, grid: Grid, row: Tensor, body: Tensor) -> Tenso
     return distance
 
 
-def lit(batch: Batch, grid: Grid, points: Vec, light: Vec) -> Tensor:
+def lit(batch: SceneBatch, grid: TileGrid, points: Vec, light: Vec) -> Tensor:
     """Return 1 where `points` [N * T, P] see their image's `light` [N], else 0: [N * T, P]."""
     row, body = torch.nonzero(_may_shade(batch, grid, points, light), as_tuple=True)
     index = torch.div(row, grid.tiles, rounding_mode="floor") * batch.bodies + body
@@ -228,7 +228,7 @@ def _take(field: Vec, rows: Tensor) -> Vec:
     return field.map(lambda f: f.index_select(0, rows))
 
 
-def _may_shade(batch: Batch, grid: Grid, points: Vec, light: Vec) -> Tensor:
+def _may_shade(batch: SceneBatch, grid: TileGrid, points: Vec, light: Vec) -> Tensor:
     """Whether a body may stand between a tile's points and the light: bool [N * T, B].
 
     The tile's points lie in a ball; the convex hull of that ball and the light is tested against
