@@ -1,6 +1,6 @@
 """How fast batches come: from the store, and from npy files read one by one as MTAN's loader does.
 
-    python tests/speed/loading.py
+    python bench/loading.py
 
 288 x 384, batch 16, three labels, the same pixels both ways, measured in turns. Then the share of
 a training step that loading takes when the phase is on the device, with the smallest network there

@@ -44,20 +44,20 @@ def mixed(teacher: Tensor, student: Tensor, teacher_h: Tensor, student_h: Tensor
 
 
 def emphasis(student_h: Tensor, hybrid_h: Tensor, valid: Tensor, axis: Axis) -> Tensor:
-    """W = softmax(H_s + max(0, H_s - H_hyb)) (Eqs. 8-9) over the classes or the valid places
+    """W = softmax(H_s + max(0, H_s - H_hyb)) (Eqs. 8-9) over the classes or the valid pixels
     [B, h, w], times their number, so that its mean is 1 (ours: the loss's scale depends neither
-    on how many classes nor on how many places there are)."""
+    on how many classes nor on how many pixels there are)."""
     gain = student_h + (student_h - hybrid_h).clamp(min=0)
     if axis == "classes":
         return gain.softmax(1) * gain.shape[1]
-    places = valid[:, None].expand_as(gain).flatten(2)
-    weights = gain.flatten(2).masked_fill(~places, torch.finfo(gain.dtype).min).softmax(2)
-    return (weights * places.sum(2, keepdim=True)).view_as(gain)
+    pixels = valid[:, None].expand_as(gain).flatten(2)
+    weights = gain.flatten(2).masked_fill(~pixels, torch.finfo(gain.dtype).min).softmax(2)
+    return (weights * pixels.sum(2, keepdim=True)).view_as(gain)
 
 
 def hybrid_loss(task: Task, teacher: Tensor, student: Tensor, target: Tensor, axis: Axis,
                 temperature: float) -> Tensor:
-    """L_hakd, the mean over valid places of sum_c W_c softmax(z_hyb / T)_c times
+    """L_hakd, the mean over valid pixels of sum_c W_c softmax(z_hyb / T)_c times
     -log softmax(z_s / T)_c (Eq. 10); for maps, of W times the task's distance between z_s and
     z_hyb. z_hyb and W are held fixed."""
     kind = kind_of(task)
@@ -77,7 +77,7 @@ def hybrid_loss(task: Task, teacher: Tensor, student: Tensor, target: Tensor, ax
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean of [B, h, w] over valid places; 0 when there is none."""
+    """Mean of [B, h, w] over valid pixels; 0 when there is none."""
     return (values * valid).sum() / valid.sum().clamp(min=1)
 
 

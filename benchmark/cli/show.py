@@ -33,7 +33,7 @@ def show(name: Annotated[str, typer.Argument(help="a method, a sequence, or a ru
         _show_method(name, as_json)
         return
     from benchmark.cli.records import all_records
-    from benchmark.record import RECORD_FILE
+    from benchmark.record import RECORD_FILE, load_record
 
     collection = all_records(runs, no_published)
     records = {found.record.run_id: found for found in (*collection.complete, *collection.failed)}

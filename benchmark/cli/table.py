@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.output import print_text
 from benchmark.errors import RequestError
+from benchmark.files import write_atomically
+from benchmark.report.runs.collection import RunCollection
 
 
 def table(sequences: Sequences = "*", where: Where = None, baseline: Baseline = "finetune",
@@ -37,6 +40,11 @@ def table(sequences: Sequences = "*", where: Where = None, baseline: Baseline = 
           ablation: Annotated[str | None, typer.Option(help="METHOD: its configurations that "
                                                        "differ from the usual one in one setting.")
                               ] = None,
+          tidy: Annotated[bool, typer.Option("--tidy", help="One row per measured value, for "
+                                             "programs: csv, json or parquet; --columns adds "
+                                             "settings such as recipe.lr.")] = False,
+          to: Annotated[Path | None, typer.Option("--to", help="File for --tidy; parquet needs "
+                                                  "one.")] = None,
           runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
     """Compare methods: metrics, Delta, forgetting, costs; missing runs are shown."""
     from benchmark.cli.records import finished_records
@@ -45,11 +53,15 @@ def table(sequences: Sequences = "*", where: Where = None, baseline: Baseline = 
     from benchmark.report.tables.render import render
 
     options = {"--columns": columns is not None, "--all-metrics": all_metrics, "--costs": costs,
-               "--orders": orders, "--ablation": ablation is not None}
+               "--orders": orders, "--ablation": ablation is not None, "--tidy": tidy}
     given = [name for name, is_given in options.items() if is_given]
-    if len(given) > 1 and given != ["--columns", "--all-metrics"]:
+    if len(given) > 1 and given not in (
+            ["--columns", "--all-metrics"], ["--columns", "--tidy"]):
         raise RequestError(f"{' and '.join(given)} ask for different tables; give one of them")
     found, patterns = finished_records(runs, no_published, where), sequences.split(",")
+    if tidy:
+        _write_tidy(found, patterns, convention, columns, "json" if as_json else format, to)
+        return
     if orders:
         tables = order_tables(found, patterns, baseline, convention)
     elif ablation is not None:
@@ -59,3 +71,21 @@ def table(sequences: Sequences = "*", where: Where = None, baseline: Baseline = 
                  else columns.split(","))
         tables = sequence_tables(found, patterns, baseline, convention, names, all_metrics)
     print_text(render(tables, "json" if as_json else format, Console()))
+
+
+def _write_tidy(found: RunCollection, sequences: list[str], convention: str,
+                settings: str | None, format: str, to: Path | None) -> None:
+    from benchmark.report.runs.frame import frame_bytes, tidy_frame
+    from benchmark.report.runs.grid import grids_of
+    from benchmark.tasks.convention import Convention
+
+    frame = tidy_frame(grids_of(found, sequences), str(Convention.parse(convention)),
+                       settings.split(",") if settings else ())
+    content = frame_bytes(frame, "csv" if format == "rich" else format)
+    if to is not None:
+        write_atomically(to, lambda path: path.write_bytes(content))
+        print(f"{to}: {len(frame)} values of {frame['run_id'].nunique()} runs")
+    elif format == "parquet":
+        raise RequestError("parquet is no text; name a file with --to FILE.parquet")
+    else:
+        print_text(content.decode())

@@ -152,8 +152,8 @@ def load_previews(folder: Path) -> Previews:
     except UnknownKind as error:
         raise RequestError(f"{path}: {error}") from None
     except Exception as error:  # zipfile, zlib, numpy and pydantic each raise their own
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise _refused(folder, told) from None
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise _refused(folder, message) from None
 
 
 def _refused(folder: Path, why: str) -> RequestError:

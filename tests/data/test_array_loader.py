@@ -139,7 +139,10 @@ def test_a_crop_larger_than_the_images_is_refused(store):
         phase(store, "resident", crop=(8, 17))
 
 
-@given(st.integers(0, 65535), st.integers(0, 65535), st.floats(1e-5, 10), st.floats(-100, 100))
+OFFSETS = st.just(0.0) | st.floats(1e-6, 100) | st.floats(-100, -1e-6)
+
+
+@given(st.integers(0, 65535), st.integers(0, 65535), st.floats(1e-5, 10), OFFSETS)
 def test_codes_survive_decoding_and_encoding(code, invalid, scale, offset):
     codec = Codec(scale=scale, offset=offset, invalid=invalid)
     codes = np.array([[code, invalid]], np.uint16)

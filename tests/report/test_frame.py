@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from benchmark.cli.app import invoke
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
 from benchmark.record import load_statistics, save_statistics
@@ -230,3 +234,39 @@ def test_a_run_without_its_baseline_has_no_row_of_a_gain(maker):
     found = {(label, seed, score) for label, _, seed, score in scored(frame)}
     assert found == {("finetune", 0, "delta"), ("had", 0, "delta"), ("finetune", 0, "forgetting"),
                      ("had", 0, "forgetting"), ("had", 1, "forgetting")}
+
+
+# The command ------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_the_frame_in_every_format(maker, tmp_path, capsys):
+    maker.run("finetune")
+    maker.run("had", lr=0.5)
+    words = ["table", "--tidy", "--runs", str(maker.folder), "--no-published",
+             "--columns", "recipe.lr"]
+    wanted = tidy_frame(grids_of(maker.collection()), settings=["recipe.lr"])
+
+    assert invoke([*words, "--format", "csv"]) == 0
+    from_csv = pd.read_csv(io.StringIO(capsys.readouterr().out), keep_default_na=False,
+                           na_values={"value": [""]})
+    pd.testing.assert_frame_equal(from_csv, wanted, check_dtype=False)
+
+    assert invoke([*words, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["value"] for row in rows] == wanted["value"].tolist()
+    assert list(rows[0]) == list(wanted.columns)
+
+    file = tmp_path / "values.parquet"
+    assert invoke([*words, "--format", "parquet", "--to", str(file)]) == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(file), wanted)
+
+
+def test_what_cannot_be_written_is_refused(maker, capsys):
+    maker.run("finetune")
+    words = ["table", "--tidy", "--runs", str(maker.folder), "--no-published"]
+    for more, message in ((["--format", "parquet"], "--to FILE.parquet"),
+                          (["--format", "latex"], "unknown format 'latex'"),
+                          (["--columns", "recipe.learning"], "setting of a run"),
+                          (["--orders"], "--orders and --tidy ask for different tables")):
+        assert invoke([*words, *more]) == 2
+        assert message in capsys.readouterr().err

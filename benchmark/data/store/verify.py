@@ -33,14 +33,14 @@ class Findings:
     wrong: str = ""
 
 
-def verify(store: Store, told: Callable[[str], None] = lambda array: None) -> list[Findings]:
-    """Hash every array again and look at every value; `told` hears which array is next.
+def verify(store: Store, report: Callable[[str], None] = lambda array: None) -> list[Findings]:
+    """Hash every array again and look at every value; `report` is called with each array's name.
 
     Raises `DataError` naming the first file that is not as it was written, or holds a value its
     task cannot have.
     """
     for key, info in sorted(store.manifest.arrays.items()):
-        told(key)
+        report(key)
         split, modality = key.split("/")
         if content_hash(store.array("train" if split == "train" else "eval",
                                     modality)) != info.sha256:

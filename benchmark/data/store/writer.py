@@ -114,9 +114,9 @@ class StoreWriter:
         images = {split: self._arrays[f"{split}/{IMAGE}"].shape[0] for split in SPLITS}
         tasks = [task.model_dump() for task in self.tasks.values()]
         content = {key: info.model_dump(exclude_none=True) for key, info in arrays.items()}
-        told = [version, tasks, content, *([self.marks] if self.marks else [])]
+        identity = [version, tasks, content, *([self.marks] if self.marks else [])]
         manifest = Manifest(name=name, version=version, tasks=tuple(self.tasks.values()),
-                            fingerprint=digest(told)[:16], images=images, arrays=arrays,
+                            fingerprint=digest(identity)[:16], images=images, arrays=arrays,
                             source=dict(source), marks=self.marks, notes=tuple(notes),
                             files=self.files)
         (self.folder / _JOURNAL).unlink(missing_ok=True)

@@ -18,8 +18,7 @@ from benchmark.report.plots.figure import lay_out, new_figure, text_width
 from benchmark.report.plots.style import COLOURS, FAINT, GREY, REFERENCE, TEXT_SIZE, Look
 from benchmark.report.runs.frame import tidy_frame
 from benchmark.report.runs.scoring import ScoreColumn
-from benchmark.report.runs.summary import means_by
-from benchmark.report.tables.names import metric_heading
+from benchmark.report.runs.summary import means_by, metric_heading
 from benchmark.scores import delta as delta_of
 
 if TYPE_CHECKING:

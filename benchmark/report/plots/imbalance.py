@@ -118,10 +118,11 @@ def _percent(counts: NDArray[Any]) -> NDArray[np.float64]:
 
 def _draw_bars(axes: Axes, found: Shares) -> None:
     order = np.argsort(-found.percent, kind="stable")
-    places = np.arange(len(order))
-    axes.bar(places, found.percent[order], color=COLOURS[0], width=0.8)
+    positions = np.arange(len(order))
+    axes.bar(positions, found.percent[order], color=COLOURS[0], width=0.8)
     if found.truth is not None:
-        axes.hlines(found.truth[order], places - 0.4, places + 0.4, color="black", linewidth=1.2)
-    axes.set_xticks(places, [found.groups[k] for k in order], rotation=90)
+        axes.hlines(found.truth[order], positions - 0.4, positions + 0.4, color="black",
+                    linewidth=1.2)
+    axes.set_xticks(positions, [found.groups[k] for k in order], rotation=90)
     axes.tick_params(axis="x", length=0, pad=2)
     axes.set_xlim(-0.6, len(order) - 0.4)

@@ -17,8 +17,7 @@ from benchmark.report.plots.data import FigureData
 from benchmark.report.plots.figure import new_figure, text_width, wrapped
 from benchmark.report.plots.style import DIVERGING, FAINT, PANEL_TITLE_SIZE
 from benchmark.report.runs.frame import tidy_frame
-from benchmark.report.runs.summary import count_text, means_by
-from benchmark.report.tables.names import metric_heading
+from benchmark.report.runs.summary import count_text, means_by, metric_heading
 from benchmark.scores import EPS
 
 if TYPE_CHECKING:

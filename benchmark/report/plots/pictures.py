@@ -87,18 +87,18 @@ def _draw_block(part: SubFigure, block: PictureBlock, columns: int, width: float
     rows, _, _ = block.size
     part.suptitle(block.heading, x=0, ha="left", fontweight="bold",
                   fontsize=TEXT_SIZE)
-    places = part.subplots(rows, columns, squeeze=False)
-    for axes in places.ravel():
+    panels = part.subplots(rows, columns, squeeze=False)
+    for axes in panels.ravel():
         axes.set_axis_off()
         axes.set_anchor("NW")
     for column, (title, pictures) in enumerate(zip(block.titles, block.columns.values(),
                                                    strict=True)):
         if pictures is not None:
-            places[0, column].set_title(title, fontsize=TEXT_SIZE, pad=3)
-            for axes, pixels in zip(places[:, column], pictures, strict=True):
+            panels[0, column].set_title(title, fontsize=TEXT_SIZE, pad=3)
+            for axes, pixels in zip(panels[:, column], pictures, strict=True):
                 axes.imshow(pixels, interpolation="nearest")
     if block.key:
-        _draw_key(part, places.ravel().tolist(), block.key, width)
+        _draw_key(part, panels.ravel().tolist(), block.key, width)
 
 
 def _key_height(key: ColourKey, width: float) -> float:

@@ -6,10 +6,13 @@ run that `benchmark.report.runs.scoring` computes from the same matrices.
 
 from __future__ import annotations
 
+import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmark.data.formats.reader import import_optional
 from benchmark.errors import RequestError, unknown
 from benchmark.record import STATISTICS_FILE, load_statistics
 from benchmark.report.runs.collection import StoredRun
@@ -53,6 +56,24 @@ def tidy_frame(grids: Iterable[Grid], convention: str = "pixel",
             raise unknown("setting of a run", name, known)
         frame[name] = [flat[run_id].get(name) for run_id in frame["run_id"]]
     return frame
+
+
+def frame_bytes(frame: pd.DataFrame, format: str) -> bytes:
+    """A frame as a file: csv, json (a list of rows) or parquet.
+
+    Raises `RequestError` for another format, and when the package for Parquet is missing.
+    """
+    if format == "csv":
+        return frame.to_csv(index=False, lineterminator="\n").encode()
+    if format == "json":
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        return f"{json.dumps(rows, indent=1, allow_nan=False, ensure_ascii=False)}\n".encode()
+    if format == "parquet":
+        import_optional("pyarrow", "hub", "writing Parquet files")
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+    raise unknown("format", format, ["csv", "json", "parquet"])
 
 
 def _rows(method: MethodRuns, run: StoredRun, convention: str) -> Iterable[dict[str, Any]]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.record import MetricInfo, TaskInfo
 from benchmark.statistics import Interval, interval, mean_of_means, strata
+from benchmark.tasks.metric_values import metric_title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +108,12 @@ def heading(name: str, unit: str, higher_is_better: bool | None) -> str:
     """`name (unit) ↑`: the arrow points to the better values."""
     arrow = {True: " ↑", False: " ↓", None: ""}[higher_is_better]
     return f"{name} ({unit}){arrow}" if unit else f"{name}{arrow}"
+
+
+def metric_heading(task: TaskInfo, metric: MetricInfo) -> str:
+    """`depth abs error (m) ↓`."""
+    return heading(f"{task.name} {metric_title(metric.name)}", metric.unit,
+                   metric.higher_is_better)
 
 
 def count_text(number: int, noun: str) -> str:

@@ -74,9 +74,9 @@ def _cell(record: Record, task: TaskInfo, phase: int, statistics: Statistics) ->
         yield f"{where}: {error}"
         return
     metrics = tuple(vars(metric) for metric in metrics_of(defined))
-    told = tuple(metric.model_dump() for metric in task.metrics)
-    if told != metrics:
-        first = next((one for one, other in zip(told, metrics, strict=False) if one != other),
+    recorded = tuple(metric.model_dump() for metric in task.metrics)
+    if recorded != metrics:
+        first = next((one for one, other in zip(recorded, metrics, strict=False) if one != other),
                      "their number")
         yield f"tasks['{task.name}'].metrics are not those of its kind: {first}"
         return
