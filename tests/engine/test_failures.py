@@ -65,10 +65,10 @@ def test_a_full_disk_leaves_valid_files_and_the_run_can_go_on(tiny, tmp_path, mo
             raise OSError(errno.ENOSPC, "No space left on device")
         save(path, state)
 
-    monkeypatch.setattr(checkpoint, "save", full)
+    monkeypatch.setattr(checkpoint, "save_state", full)
     with pytest.raises(RunError, match=r"No space left.*stays valid"):
         tiny("had")
-    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr(checkpoint, "save_state", save)
     (folder,) = (tmp_path / "runs").iterdir()
     assert not (folder / RECORD_FILE).exists()
     assert not list(folder.glob(".*safetensors*"))

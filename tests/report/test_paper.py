@@ -191,7 +191,7 @@ def test_a_failed_run_is_a_hole_that_says_why(maker):
     table = table_of(had_tables(RunCollection((), (StoredRun(failed, made.folder),))),
                      RESNET18)
     (command,) = cells_of(table)["HAD", "semantic miou"].commands
-    assert command.endswith("--seed 0  # failed: out of memory")
+    assert command.endswith("--seed 0 --recipe paper_resnet18  # failed: out of memory")
 
 
 # Holes.

@@ -114,7 +114,8 @@ def test_a_setting_that_came_later_sets_runs_apart_even_when_it_is_none(maker):
 def test_versions_of_a_plug_in_are_never_mixed(maker):
     for seed, version in ((0, "a" * 64), (1, "b" * 64)):
         maker.run("mine", seed, plug_in=version, about=f"written on day {seed}",
-                  command=f"lhlbench run --method 'my methods/mine.py' --seed {seed}")
+                  command="lhlbench run --method 'my methods/mine.py' --sequence rooms_s1 "
+                          f"--seed {seed}")
     grid, = sequence_grids(maker.collection())
     assert labels_of(maker) == ["mine (file=aaaaaaaa)", "mine (file=bbbbbbbb)"]
     assert grid.command("mine", ("rooms_s1", 1), grid.methods[0]) == (
