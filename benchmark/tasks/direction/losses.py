@@ -17,6 +17,19 @@ def unit(raw: Tensor) -> Tensor:
     return raw * raw.square().sum(1, keepdim=True).clamp(min=1e-16).rsqrt()
 
 
+def angles(raw: Tensor, target: Tensor) -> Tensor:
+    """Angle [B, H, W] in degrees between vectors [B, 3, H, W] of any length; 90 from the zero
+    vector, which points nowhere; nan from one that is not finite."""
+    truth, guess = target.double(), raw.double()
+    largest = guess.abs().amax(1, keepdim=True)
+    # Squares of these would be rounded to 0 or beyond the largest number.
+    extreme = (largest > 0) & ((largest < 1e-100) | (largest > 1e100))
+    guess = guess / torch.where(extreme, largest, 1)
+    across = torch.linalg.cross(guess, truth, dim=1).square().sum(1).sqrt()
+    angle = torch.atan2(across, (guess * truth).sum(1)).rad2deg()
+    return torch.where(largest[:, 0] == 0, 90.0, angle)
+
+
 class DirectionLosses(Kind):
     """1 - cos on raw vectors [B, 3, H, W] of any length; a zero target vector is invalid."""
 
@@ -34,9 +47,7 @@ class DirectionLosses(Kind):
         return unit(raw)
 
     def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        valid, truth, guess = self.valid(target), target.double(), raw.double()
-        across = torch.linalg.cross(guess, truth, dim=1).square().sum(1).sqrt()
-        angle = torch.atan2(across, (guess * truth).sum(1)).rad2deg()
+        valid, angle = self.valid(target), angles(raw, target)
         counted = valid & angle.isfinite()
         bins = (torch.where(counted, angle, 0) / BIN_WIDTH).long().clamp(max=BINS - 1)
         bins = torch.where(counted, bins, BINS).flatten(1)
