@@ -48,6 +48,11 @@ class RunDisplay(Display, Callback):
                          for name, value in list(metrics.items())[:1])
         self.console.print(f"after phase {phase}: {text}", highlight=False, soft_wrap=True)
 
+    def not_finite(self, phase: int, task: str, pixels: int) -> None:
+        self.console.print(f"warning: {task} after phase {phase}: predictions are not finite at "
+                           f"{pixels} pixels, its metrics are undefined", highlight=False,
+                           soft_wrap=True)
+
 
 class RunLines(RunDisplay):
     """One line per phase, for logs."""

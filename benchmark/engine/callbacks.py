@@ -20,3 +20,7 @@ class Callback:
 
     def evaluated(self, phase: int, values: dict[str, dict[str, float | None]]) -> None:
         """All tasks learnt so far have been evaluated: `values[task][metric]`."""
+
+    def not_finite(self, phase: int, task: str, pixels: int) -> None:
+        """After a phase, predictions of a task are infinite or NaN at `pixels` valid pixels: its
+        metrics are undefined."""

@@ -13,6 +13,8 @@ from benchmark.method import Method, kinds
 from benchmark.model.network import Network
 from benchmark.record import Statistics
 from benchmark.tasks import Task
+from benchmark.tasks.losses import evaluated
+from benchmark.tasks.metric import NOT_FINITE
 
 _IMAGES, _PIXELS = 50, 1 << 23
 """Most images and pixels evaluated at once: their outputs in double precision fill memory."""
@@ -31,7 +33,8 @@ class Evaluator:
     @torch.no_grad()
     def statistics(self, method: Method, network: Network,
                    tasks: Sequence[Task]) -> dict[str, Statistics]:
-        """Sufficient statistics of every task, one row per image, in evaluation order."""
+        """Sufficient statistics of every task, one row per image, in evaluation order; among them
+        `NOT_FINITE` where a valid pixel has no finite prediction."""
         names = [task.name for task in tasks]
         for name in names:
             if name not in self._loader:
@@ -43,8 +46,11 @@ class Evaluator:
         for found in self._loader.batches(plan):
             raws = method.predict(network, pixels(found[IMAGE]), tasks)
             for task, kind in kinds(tasks):
-                fields = kind.statistics(raws[task.name], found[task.name])
+                fields = evaluated(kind, raws[task.name], found[task.name])
                 for name, values in fields.items():
                     parts[task.name].setdefault(name, []).append(values)
-        return {task: {name: torch.cat(values).cpu().numpy() for name, values in fields.items()}
-                for task, fields in parts.items()}
+        counted = {task: {name: torch.cat(values).cpu().numpy() for name, values in fields.items()}
+                   for task, fields in parts.items()}
+        return {task: {name: array for name, array in fields.items()
+                       if name != NOT_FINITE.name or array.any()}
+                for task, fields in counted.items()}

@@ -40,7 +40,7 @@ from benchmark.record import (
     save_statistics,
 )
 from benchmark.seeds import derive
-from benchmark.tasks.metric_values import check, metrics_of, values_of
+from benchmark.tasks.metric_values import check, metrics_of, not_finite, values_of, why_undefined
 
 BOUNDARY_FILE = "boundary.safetensors"
 """State between two phases: network, method, and results of the phases that are done."""
@@ -153,6 +153,8 @@ class LifelongRun:
         for task in known:
             check(task, found[task.name])
             self.statistics[column, task.name] = found[task.name]
+            if pixels := not_finite(found[task.name]):
+                self.callback.not_finite(trainer.phase.number, task.name, pixels)
         self.done.append(PhaseInfo(
             task=trainer.phase.label, epochs=trainer.epochs_done,
             steps=trainer.steps, images=trainer.images, train_seconds=trainer.seconds,
@@ -258,7 +260,8 @@ class LifelongRun:
         learnt = sum(value.numel() for value in self.network.parameters())
         added = self.method.parameters_added(self.network)
         return Record(
-            protocol=PROTOCOL_VERSION, run_id=self.folder.name, status=status, reason=reason,
+            protocol=PROTOCOL_VERSION, run_id=self.folder.name, status=status,
+            reason=reason or why_undefined(self.statistics),
             method=MethodInfo(name=self.config.method, config=self.config.method_config,
                               kind=self.method.kind),
             sequence=self.config.sequence,

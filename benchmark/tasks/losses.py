@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmark.tasks.metric import NOT_FINITE
 from benchmark.tasks.registry import find_kind
 from benchmark.tasks.task import VOID, Task
 
@@ -114,6 +115,20 @@ def cut(values: Tensor, edges: Sequence[float]) -> Tensor:
     scaled = torch.where(span > 0, (values - low) / span.clamp(min=torch.finfo(span.dtype).tiny), 0)
     inner = torch.tensor(edges, dtype=values.dtype, device=values.device)
     return torch.bucketize(scaled, inner)
+
+
+def evaluated(kind: Kind, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """What evaluation counts per image, [B, ...] each: the kind's statistics, and `NOT_FINITE`.
+
+    A kind never sees an infinite or NaN output: it would count as some class, or as far away, and
+    at an invalid pixel spoil the sums.
+    """
+    finite = raw.isfinite()
+    wrong = ~finite.all(1)
+    if wrong.any():
+        raw = torch.where(finite, raw, 0)
+    wrong &= kind.valid(target)
+    return kind.statistics(raw, target) | {NOT_FINITE.name: wrong.sum((1, 2))}
 
 
 def kind_of(task: Task) -> Kind:

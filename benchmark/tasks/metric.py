@@ -40,6 +40,11 @@ class Statistic:
     shape: tuple[int, ...] = ()
 
 
+NOT_FINITE = Statistic("not_finite", "int64", "valid pixels whose prediction is infinite or NaN")
+"""Evaluation adds it to the statistics of any kind where there is such a pixel, and only there; it
+leaves every metric of the task undefined, under every convention."""
+
+
 class Recorded(Protocol):
     """What a record tells of a task."""
 

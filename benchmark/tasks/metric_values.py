@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.tasks.convention import Convention
-from benchmark.tasks.metric import Metric, Statistic, Statistics, Values
+from benchmark.tasks.metric import NOT_FINITE, Metric, Statistic, Statistics, Values
 from benchmark.tasks.registry import find_kind, kind_names
 from benchmark.tasks.task import Task
 
@@ -47,8 +48,11 @@ def _titles(kinds: tuple[str, ...]) -> dict[str, str]:
 
 
 def check(task: Task, statistics: Statistics) -> None:
-    """Raise `ValueError` unless `statistics` holds exactly what `task` needs, [N, ...] each."""
+    """Raise `ValueError` unless `statistics` holds exactly what `task` needs, [N, ...] each;
+    `NOT_FINITE` may be among them."""
     expected = {statistic.name: statistic for statistic in statistics_of(task)}
+    if NOT_FINITE.name in statistics:
+        expected[NOT_FINITE.name] = NOT_FINITE
     if set(statistics) != set(expected):
         raise ValueError(f"{task.kind} task '{task.name}' needs statistics {sorted(expected)}, "
                          f"not {sorted(statistics)}")
@@ -68,8 +72,9 @@ def values_of(task: NamedTask, statistics: Statistics,
     Float sums are exactly rounded, so the values of the `pixel` convention do not depend on the
     order of the images, on batches or on processes. Under `image` and `batch:N`, groups in which
     a metric is undefined are left out of its mean. nan marks a metric that is undefined
-    everywhere or infinite. Raises `RequestError` for an unknown convention and `ValueError` when
-    statistics are missing, of the wrong shape, or differ in their number of images.
+    everywhere or infinite, and every metric where a valid pixel has no finite prediction. Raises
+    `RequestError` for an unknown convention and `ValueError` when statistics are missing, of the
+    wrong shape, or differ in their number of images.
     """
     chosen = Convention.parse(convention)
     metrics = find_kind(task.kind).metrics
@@ -83,7 +88,24 @@ def values_of(task: NamedTask, statistics: Statistics,
         raise ValueError(f"task '{task.name}': its statistics lack {error}") from None
     except (IndexError, ValueError):
         raise ValueError(f"task '{task.name}': its statistics have unexpected shapes") from None
+    if not_finite(statistics):
+        return dict.fromkeys(values, math.nan)
     return {name: _mean(each) for name, each in values.items()}
+
+
+def not_finite(statistics: Statistics) -> int:
+    """How many valid pixels of the evaluation split have a prediction that is infinite or NaN."""
+    return int(statistics[NOT_FINITE.name].sum()) if NOT_FINITE.name in statistics else 0
+
+
+def why_undefined(statistics: Mapping[tuple[int, str], Statistics]) -> str:
+    """Which tasks of a run, by (phase, task), have predictions that are not finite; may be empty.
+
+    It is the `reason` of the record of a run that is complete.
+    """
+    found = [f"{task} after phase {phase}" for (phase, task), each in sorted(statistics.items())
+             if not_finite(each)]
+    return f"undefined, predictions are not finite: {', '.join(found)}" if found else ""
 
 
 def _images(task: NamedTask, statistics: Statistics) -> int:

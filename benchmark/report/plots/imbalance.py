@@ -23,7 +23,7 @@ from benchmark.report.plots.previewed import PreviewedRun, choice_text, previewe
 from benchmark.report.plots.style import COLOURS
 from benchmark.tasks import Task
 from benchmark.tasks.losses import kind_of
-from benchmark.tasks.metric_values import check
+from benchmark.tasks.metric_values import check, not_finite
 from benchmark.tasks.registry import find_kind
 
 HEIGHT = 1.1
@@ -87,7 +87,8 @@ def imbalance(data: FigureData) -> Figure:
 def shares(run: PreviewedRun, task: Task) -> Shares:
     """What a run predicts of a task after its last phase, by group.
 
-    Raises `RequestError` when the statistics of the run are missing or do not fit its task.
+    Raises `RequestError` when the statistics of the run are missing or do not fit its task, and
+    when predictions are not finite.
     """
     kind = find_kind(task.kind)
     names = kind.spec.group_names(task)
@@ -108,6 +109,8 @@ def _sums(run: PreviewedRun, task: Task) -> Statistics:
     except (KeyError, ValueError) as error:
         raise RequestError(f"{run.folder / STATISTICS_FILE}: does not fit its run (phase {last}, "
                            f"{task.name}): {error}") from None
+    if not_finite(found):
+        raise RequestError(f"{run.folder.name}: predictions of {task.name} are not finite")
     return {name: values.sum(0) for name, values in found.items()}
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from benchmark.errors import RequestError
 from benchmark.record import STATISTICS_FILE, Record, Statistics, TaskInfo, load_statistics
 from benchmark.tasks import Task
-from benchmark.tasks.metric_values import check, metrics_of, values_of
+from benchmark.tasks.metric_values import check, metrics_of, values_of, why_undefined
 from benchmark.tasks.registry import UnknownKind, file_digests, find_kind
 
 TOLERANCE = 1e-9
@@ -26,6 +26,8 @@ def matrix_problems(record: Record, folder: Path) -> Iterator[str]:
     yield from _other_code(record)
     statistics = load_statistics(folder)
     measured = measured_cells(record)
+    if record.status == "complete" and record.reason != (why := why_undefined(statistics)):
+        yield f"reason is '{record.reason}', {STATISTICS_FILE} says '{why}'"
     for phase, name in sorted(set(statistics) ^ measured):
         does = "holds" if (phase, name) in statistics else "lacks"
         yield f"{STATISTICS_FILE} {does} {name} after phase {phase}, the record's phases say other"

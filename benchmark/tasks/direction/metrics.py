@@ -24,8 +24,8 @@ class DirectionMetrics(KindMetrics):
     """Angles of the pixels whose true vector is not zero.
 
     A prediction of length zero points nowhere: its angle counts as 90 degrees, whatever the truth.
-    A prediction that is not finite counts in `pixels`, makes `angle` nan and falls into no bin
-    and below no threshold: the median then treats it as worse than any angle.
+    An angle that is nan counts in `pixels`, makes `angle` nan and falls into no bin and below no
+    threshold: the median then treats it as worse than any angle.
     """
 
     titles = {"mean": "mean angle", "median": "median angle", "within_11_25": "< 11.25°",

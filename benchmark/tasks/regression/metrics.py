@@ -26,8 +26,8 @@ class RegressionMetrics(KindMetrics):
     """Errors of a pixel are means over its channels; `squared` is the mean squared error.
 
     `relative` and `delta1` run over `positive`, the valid pixels with a true value above 0; a
-    prediction of 0 or below is never near. A prediction that is not finite makes the float sums
-    infinite or nan, and the errors of the run undefined.
+    prediction of 0 or below is never near. Errors too large for their sum leave it infinite, and
+    the errors of the run undefined.
     """
 
     titles = {"abs": "abs error", "rmse": "RMSE", "rel": "rel error", "delta1": "δ1"}
