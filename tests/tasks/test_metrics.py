@@ -182,6 +182,22 @@ def test_median_is_within_a_bin_of_the_exact_one(seed):
     assert ordered[500] - BIN_WIDTH <= median <= ordered[501] + BIN_WIDTH
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0, 180), min_size=1, max_size=7))
+def test_median_lies_in_the_bin_of_the_lower_middle_angle(angles):
+    median = values_of(NORMALS, count_angles(np.array([angles])))["median"]
+    lower = min(sorted(angles)[(len(angles) - 1) // 2], 180 - BIN_WIDTH / 2)
+    start = lower // BIN_WIDTH * BIN_WIDTH
+    assert start < median <= start + BIN_WIDTH
+
+
+def test_docs_say_how_far_the_median_is_from_the_mean_of_the_middle_angles():
+    values = values_of(NORMALS, count_angles(np.array([[0.0, 127.0]])))
+    assert values["median"] == BIN_WIDTH, "63 degrees from the mean of the two"
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert "the bin of the middle angle" in " ".join(text.split())
+
+
 def test_rmse_and_abs_agree_with_torchmetrics():
     torch = pytest.importorskip("torch")
     from torchmetrics.functional import mean_absolute_error, mean_squared_error

@@ -14,7 +14,8 @@ ANGLE_THRESHOLDS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}
 """Statistic -> angle in degrees a pixel has to stay strictly below (Eigen and Fergus 2015)."""
 
 BIN_WIDTH = 0.5
-"""Width of a histogram bin in degrees: the median is at most this far from the exact one."""
+"""Width of a histogram bin in degrees: the median is at most this far from the middle angle, or
+the lower of two."""
 
 BINS = 360
 """Bin k holds angles in [k, k + 1) * BIN_WIDTH; the last one holds 180 degrees too."""
@@ -56,7 +57,11 @@ class DirectionMetrics(KindMetrics):
 
 
 def _median(histogram: NDArray[Any], pixels: NDArray[Any]) -> Values:
-    """Median angle of each histogram [G, BINS], as if the angles of a bin lay evenly in it."""
+    """Median angle of each histogram [G, BINS], as if the angles of a bin lay evenly in it.
+
+    It lies in the bin of the middle angle, of an even number in that of the lower middle one; the
+    usual median, the mean of the two, is as far from there as they are apart.
+    """
     half = pixels / 2
     cumulative = histogram.cumsum(-1)
     index = (cumulative < half[:, None]).sum(-1)
