@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def prepare(dataset: Annotated[str, typer.Argument(help="nyuv2, cityscapes, taskonomy or "
                                                    "pascal_context")],
             source: Annotated[Path, typer.Option("--from", help="The folder, or main file, that "
-                                                 "holds the data set.")],
+                                                 "holds the data set; or what holds its folder.")],
             root: Root = None, settings: DataSettings = None,
             workers: Annotated[int | None, typer.Option(min=1, help="Default: one per core.")
                                ] = None,

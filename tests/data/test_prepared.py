@@ -256,6 +256,27 @@ def test_two_layouts_in_one_folder(tmp_path):
         made(tmp_path, raw, layout="inches")
 
 
+@pytest.mark.parametrize("name", Toy.FOLDERS)
+def test_it_is_prepared_from_the_folder_that_holds_its_folder(tmp_path, name):
+    raw = write(tmp_path / "downloads" / name)
+    store, _ = made(tmp_path, tmp_path / "downloads")
+    assert metres(store, "eval") == [11, 12]
+    assert not made(tmp_path, raw)[1], "the same files"
+    assert made(tmp_path / "other", raw)[0].fingerprint == store.fingerprint
+
+
+def test_the_folder_that_is_named_comes_before_those_in_it(tmp_path):
+    write(write(tmp_path / "raw") / "toy", count=20)
+    assert made(tmp_path, tmp_path / "raw")[0].count("train") == 10
+    (tmp_path / "two").mkdir()
+    write(tmp_path / "two" / "toy"), write(tmp_path / "two" / "Toy")
+    with pytest.raises(RequestError, match="two copies of toy"):
+        made(tmp_path, tmp_path / "two")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"toy is not in \S*empty, \S*empty/toy, \S*empty/Toy"):
+        made(tmp_path, tmp_path / "empty")
+
+
 def test_marks_make_another_fingerprint(tmp_path, monkeypatch):
     raw = write(tmp_path / "raw")
     plain, _ = made(tmp_path / "a", raw)

@@ -75,8 +75,7 @@ def open_prepared(source: PreparedSource, config: Any, data_paths: DataPaths) ->
     if data_paths.data_root is None:
         raise _nothing_found(source, config, [folder])
     tried = [root, *(root / name for name in source.FOLDERS)]
-    folders = {path.resolve(): path for path in reversed(tried) if path.is_dir()}
-    copies = [copy for path in reversed(folders.values()) for copy in find_copies(source, path)]
+    copies = _copies_in(source, tried)
     if not copies:
         raise _nothing_found(source, config, [folder, *tried])
     copy = choose_copy(copies, config)
@@ -87,15 +86,17 @@ def open_prepared(source: PreparedSource, config: Any, data_paths: DataPaths) ->
 
 def prepare(source: PreparedSource, config: Any, path: Path, root: Path,
             workers: int | None = None, overwrite: bool = False) -> tuple[Store, bool]:
-    """Prepare the copy at `path` (a folder, or its main file) below `root`, unless it is prepared.
+    """Prepare the copy at `path` (its folder or main file, or the folder that holds its folder by
+    a usual name) below `root`, unless it is prepared.
 
     Returns the store, and whether this call made it. Raises `RequestError` when a store of other
     files is in its place and `overwrite` is false, `DataError` when there is no copy at `path` or
     a file of it is damaged.
     """
-    copies = find_copies(source, path)
+    within = [path / name for name in source.FOLDERS] if path.is_dir() else []
+    copies = find_copies(source, path) or _copies_in(source, within)
     if not copies:
-        raise _nothing_found(source, config, [path])
+        raise _nothing_found(source, config, [path, *within])
     copy = choose_copy(copies, config)
     reader = copy.layout.open(copy.path, config)
     folder = store_folder(root, config)
@@ -127,6 +128,12 @@ def find_copies(source: PreparedSource, path: Path) -> list[DatasetCopy]:
     found = [(layout, layout.find(path)) for layout in source.LAYOUTS]
     return [DatasetCopy(layout, path, recognised_by) for layout, recognised_by in found
             if recognised_by is not None]
+
+
+def _copies_in(source: PreparedSource, tried: Sequence[Path]) -> list[DatasetCopy]:
+    """The copies in those of the folders `tried` that exist, each folder looked at once."""
+    folders = {path.resolve(): path for path in reversed(tried) if path.is_dir()}
+    return [copy for path in reversed(folders.values()) for copy in find_copies(source, path)]
 
 
 def choose_copy(copies: Sequence[DatasetCopy], config: Any) -> DatasetCopy:
