@@ -5,7 +5,6 @@ Each check runs the method on tiny rendered rooms and raises `Broken` where a pr
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +17,11 @@ import torch
 from benchmark.config.overrides import setting_text
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
-from benchmark.engine.execute import Outcome, execute
+from benchmark.engine.callbacks import Callback
+from benchmark.engine.execute import Outcome, execute, open_visible_store
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan, make_plan
-from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.protocol import BOUNDARY_FILE, LifelongRun
 from benchmark.engine.request import RunRequest
 from benchmark.method import Method
 from benchmark.record import load_statistics
@@ -74,6 +74,15 @@ class Bench:
             plan = self.plan(sequence, settings, method_settings, seed, method)
             self._done[key] = execute(plan, self.options(runs))
         return self._done[key]
+
+    def trained(self, sequence: str, settings: Sequence[str]) -> LifelongRun:
+        """An uninterrupted run at its end, with method and network as they are evaluated."""
+        folder = self.run(sequence, settings).folder
+        plan, options = self.plan(sequence, settings), self.options("runs")
+        store = open_visible_store(plan, options.data_paths)
+        ended = LifelongRun(plan, options, Callback(), store, folder)
+        ended.all_phases()
+        return ended
 
     def options(self, runs: str, **others: Any) -> Options:
         """Options of a run on the CPU, with its record below the folder named `runs`."""
@@ -175,6 +184,31 @@ def learns_every_kind(bench: Bench) -> None:
         _require_finite(bench.run(sequence, ALL_KINDS[1]))
 
 
+def predicts_any_image(bench: Bench) -> None:
+    """Finite outputs for black, white and random images, each by itself, and nothing learnt."""
+    run = bench.trained(*ALL_KINDS)
+    tasks, network = tuple(run.tasks.values()), run.network.eval()
+    images = torch.rand(4, 3, *_SIZE, generator=torch.Generator().manual_seed(0))
+    images[0], images[1] = 0, 1
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with torch.no_grad():
+        together = run.method.predict(network, images.clone(), tasks)
+        single = [run.method.predict(network, image[None].clone(), tasks) for image in images]
+    for task in tasks:
+        raw = together[task.name]
+        if raw.shape != (4, task.channels, *_SIZE) or raw.dtype not in (torch.float32,
+                                                                        torch.float64):
+            raise Broken(f"its output of {task.name} is {raw.dtype} {list(raw.shape)}, not float32 "
+                         f"{[4, task.channels, *_SIZE]}")
+        if not raw.isfinite().all():
+            raise Broken(f"its output of {task.name} is not finite for every image")
+        alone = torch.cat([each[task.name] for each in single])
+        if not torch.allclose(raw, alone, rtol=1e-3, atol=1e-3 * float(raw.abs().max())):
+            raise Broken(f"its output of {task.name} depends on the other images of a batch")
+    if any(not torch.equal(value, before[name]) for name, value in network.state_dict().items()):
+        raise Broken("predict changes the network")
+
+
 def learns_any_number_of_tasks(bench: Bench) -> None:
     """Sequences of 1, 2 and 10 tasks."""
     for sequence in (bench.family(_ONE_TASK), bench.family(_TWO_TASKS)):
@@ -209,8 +243,8 @@ class Check:
 
 CHECKS = tuple(Check(run.__name__, (run.__doc__ or "").split("\n")[0].rstrip("."), run) for run in (
     zero_is_finetune, is_not_finetune, is_deterministic, resumes, state_is_what_is_counted,
-    keeps_to_its_own_data, learns_every_kind, learns_any_number_of_tasks, works_in_bf16,
-    survives_augmentation, survives_another_backbone))
+    keeps_to_its_own_data, learns_every_kind, predicts_any_image, learns_any_number_of_tasks,
+    works_in_bf16, survives_augmentation, survives_another_backbone))
 _FOR_LIFELONG = {"zero_is_finetune", "is_not_finetune"}
 
 
@@ -253,10 +287,8 @@ def _first_difference(one: Outcome, other: Outcome) -> str:
 def _require_finite(outcome: Outcome) -> None:
     if outcome.record.status != "complete":
         raise Broken(f"the run on {outcome.record.sequence} failed: {outcome.record.reason}")
-    for task, metrics in outcome.record.matrix.items():
-        for metric, values in metrics.items():
-            if values[-1] is not None and not math.isfinite(values[-1]):
-                raise Broken(f"{task} {metric} on {outcome.record.sequence} is {values[-1]}")
+    if outcome.record.reason:
+        raise Broken(f"metrics on {outcome.record.sequence} are {outcome.record.reason}")
 
 
 def _tensors(state: Any) -> list[torch.Tensor]:

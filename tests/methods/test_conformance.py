@@ -102,6 +102,11 @@ RULES = {
             return {"a/b": sum(step.output(task).square().mean() - 1 / step.batch.targets["depth"]
                                .nanmean() for task in step.phase.tasks)}
     """, "depth"),
+    "predicts_any_image": ("""
+        def predict(self, network, images, tasks):
+            raws = super().predict(network, images, tasks)
+            return {name: raw - raw.mean(0) for name, raw in raws.items()}
+    """, "depends on the other images of a batch"),
     "survives_augmentation": ("""
         def begin_phase(self, phase):
             self.first = next(phase.data.plain(1)).images
@@ -114,14 +119,39 @@ RULES = {
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_broken_rule_is_found(rule, tmp_path, cache):
-    body, message = RULES[rule]
+    raised = found_broken(rule, *RULES[rule], tmp_path, cache)
+    assert rule in ("survives_augmentation", "learns_every_kind", "keeps_to_its_own_data") or \
+        isinstance(raised, Broken)
+
+
+def found_broken(rule, body, message, tmp_path, cache):
+    """What the check of a rule raises for a method with that body; its text matches `message`."""
     path = tmp_path / "odd.py"
     path.write_text(textwrap.dedent(PLUG_IN) + textwrap.indent(textwrap.dedent(body), "    "))
     (check,) = (each for each in CHECKS if each.name == rule)
     with pytest.raises(Exception, match=message) as raised:
         check.run(Bench(str(path), tmp_path / "runs", cache))
-    assert rule in ("survives_augmentation", "learns_every_kind", "keeps_to_its_own_data") or \
-        isinstance(raised.value, Broken)
+    return raised.value
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("raw / (images.amax((1, 2, 3)) > 0).view(-1, 1, 1, 1)", "not finite for every image"),
+    ("raw.bfloat16()", "is torch.bfloat16"),
+    ("raw + 0 * next(network.parameters()).add_(1e-6).sum()", "predict changes the network")])
+def test_predictions_that_are_none_are_found(line, message, tmp_path, cache):
+    found_broken("predicts_any_image", f"""
+        def predict(self, network, images, tasks):
+            raws = super().predict(network, images, tasks)
+            return {{name: {line} for name, raw in raws.items()}}
+    """, message, tmp_path, cache)
+
+
+def test_runs_whose_predictions_are_not_finite_are_found(tmp_path, cache):
+    found_broken("learns_every_kind", """
+        def predict(self, network, images, tasks):
+            raws = super().predict(network, images, tasks)
+            return {name: raw / 0 for name, raw in raws.items()}
+    """, "predictions are not finite: .* after phase 1", tmp_path, cache)
 
 
 def test_a_newcomers_method_conforms_and_runs(tmp_path, monkeypatch, capsys):
