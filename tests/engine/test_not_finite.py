@@ -112,6 +112,7 @@ def test_a_run_warns_and_its_record_survives_validation(
             assert (values[-1] is None) == (task.name == second)
     assert first_problem(folder) is None
     assert invoke(["table", "--runs", str(tmp_path / "runs"), "--no-published"]) == 0
+    assert record.reason in " ".join(capsys.readouterr().out.split())
     statistics = load_statistics(folder)
     assert {key for key, each in statistics.items() if "not_finite" in each} == {
         (2, second), (3, second)}

@@ -109,7 +109,7 @@ class _Draft:
 
     @property
     def notes(self) -> list[str]:
-        """Runs that are left out, and which configuration of a baseline is meant."""
+        """Runs that are left out or lack values, and which configuration of a baseline is meant."""
         unscored = [f"left out, since it cannot be scored by {self.scores.convention}: {run}: "
                     f"{error}" for run, error in self.scores.errors.items()]
         names = [method.name for method in self.grid.methods]
@@ -117,7 +117,9 @@ class _Draft:
                   if names.count(name) > 1 and (method := self.grid.find_baseline(name))]
         failed = [f"failed and left out: {run.record.run_id}: {run.record.reason}"
                   for method in self.grid.methods for run in method.failed.values()]
-        return unscored + chosen + failed
+        undefined = [f"{run.record.run_id}: {run.record.reason}" for method in self.grid.methods
+                     for run in method.runs.values() if run.record.reason]
+        return unscored + chosen + failed + undefined
 
     def runs(self, method: MethodRuns, sequence: str | None = None) -> int:
         """How many runs of a method have scores, of one order or of all."""
