@@ -20,12 +20,11 @@ from benchmark.tasks.registry import register_kind
 from tests.helpers.make_moving import FLOW_KIND, make_moving
 from tests.helpers.tiny import TINY
 
-register_kind(FLOW_KIND)
-TASKS = (Task(name="semantic", kind="segmentation", channels=5),
-         Task(name="depth", kind="regression", channels=1, encoding="depth"),
-         Task(name="normal", kind="direction", channels=3),
-         Task(name="edge", kind="binary", channels=1),
-         Task(name="flow", kind="flow", channels=2))
+TASKS = {"semantic": {"kind": "segmentation", "channels": 5},
+         "depth": {"kind": "regression", "channels": 1, "encoding": "depth"},
+         "normal": {"kind": "direction", "channels": 3},
+         "edge": {"kind": "binary", "channels": 1},
+         "flow": {"kind": "flow", "channels": 2}}
 METHOD = """
 import torch
 from benchmark.method import Method
@@ -41,9 +40,12 @@ class Spoilt(Method):
 """
 
 
-@pytest.fixture(params=TASKS, ids=lambda task: task.kind)
-def task(request: pytest.FixtureRequest) -> Task:
-    return request.param
+@pytest.fixture(params=TASKS)
+def task(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Task:
+    """A task of every kind that comes along, and of one from outside."""
+    monkeypatch.setattr("benchmark.plug_ins._from_families", {})
+    register_kind(FLOW_KIND)
+    return Task(name=request.param, **TASKS[request.param])
 
 
 def batch(task: Task) -> tuple[torch.Tensor, torch.Tensor]:
