@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -45,6 +46,10 @@ def speed(methods: Annotated[str, typer.Option("--methods", help="Names, files a
           to: Annotated[Path | None, typer.Option("--to", help="File to write instead of "
                                                   "printing.")] = None) -> None:
     """Measure how long a training step takes, against finetune in the same minutes."""
+    # Before torch is imported: its profiler tells on standard error when it starts and stops.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
     from benchmark.data.sources.source import DataPaths, default_cache
     from benchmark.engine.environment import make_fabric
     from benchmark.engine.options import Options
@@ -97,7 +102,7 @@ def _rows(report: SpeedReport) -> list[dict[str, Any]]:
         rows.append({
             "method": step.method, "old tasks": step.old_tasks, "step ms": 1e3 * step.median,
             "q1 ms": 1e3 * first, "q3 ms": 1e3 * third, "images/s": step.images / step.median,
-            "x finetune": step.ratio, "% of conv rate": 100 * report.share(step),
+            "x finetune": step.ratio, "% of peak": 100 * report.share(step),
             "peak MiB": step.peak_bytes / 2**20,
             **{f"{name} ms": 1e3 * step.part(name) for name in step.parts}})
     return rows
@@ -106,7 +111,7 @@ def _rows(report: SpeedReport) -> list[dict[str, Any]]:
 def _texts(report: SpeedReport) -> tuple[list[str], list[list[str]]]:
     """Headings and cells for people."""
     rows = _rows(report)
-    digits = {"x finetune": 2, "images/s": 0, "% of conv rate": 0, "peak MiB": 0}
+    digits = {"x finetune": 2, "images/s": 0, "% of peak": 0, "peak MiB": 0}
     return list(rows[0]), [[f"{value:.{digits.get(name, 1)}f}" if isinstance(value, float)
                             else str(value) for name, value in row.items()] for row in rows]
 
@@ -116,18 +121,20 @@ def _about(report: SpeedReport) -> list[str]:
     return [f"Medians of {repetitions} steps, methods in turns; q1, q3: quartiles; x finetune: "
             "median ratio of steps measured one after another. Parts: medians of further steps.",
             f"{machine['device_name']}, {machine['threads']} threads, torch "
-            f"{machine['versions']['torch']}, {machine['precision']}; a convolution reaches "
-            f"{report.peak_rate / 1e9:.0f} GFLOP/s.", *report.notes]
+            f"{machine['versions']['torch']}, {machine['precision']}; peak: what a large "
+            f"convolution reaches here, {report.peak_rate / 1e9:.0f} GFLOP/s.", *report.notes]
 
 
 def _print(report: SpeedReport, console: Console) -> None:
     headings, rows = _texts(report)
-    table = Table(header_style="bold")
-    for number, heading in enumerate(headings):
-        table.add_column(heading.replace(" ms", "\nms"), justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    parts = headings.index("peak MiB") + 1
+    for columns in (range(2, parts), range(parts, len(headings))):
+        table = Table(header_style="bold")
+        for column in (0, 1, *columns):
+            table.add_column(headings[column], justify="right" if column else "left")
+        for row in rows:
+            table.add_row(*(row[column] for column in (0, 1, *columns)))
+        console.print(table)
     for line in _about(report):
         console.print(line, highlight=False, markup=False)
 

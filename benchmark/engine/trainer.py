@@ -6,10 +6,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from benchmark.config.recipe import Recipe
@@ -17,6 +16,9 @@ from benchmark.engine.optimiser import make_optimiser
 from benchmark.errors import RunError
 from benchmark.method import Method, Phase, Step
 from benchmark.seeds import derive, seed_everything
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass

@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.speed.stopwatch import synchronise
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _CONVOLUTION = {"cpu": (8, 128, 48, 64), "cuda": (64, 256, 64, 64)}
 """[B, C, H, W] of a 3x3 convolution from C to C channels: large enough to keep a device busy."""
@@ -48,15 +50,13 @@ def operations_of(work: Callable[[], Any]) -> int:
 
 
 def held_bytes(device: torch.device) -> int:
-    """Bytes of all tensors that live on a device, gradients included, shared memory once."""
+    """Bytes of all tensors that live on a device, shared memory once."""
     storages: dict[int, int] = {}
     for found in gc.get_objects():
-        if issubclass(type(found), Tensor):
-            for tensor in (found, found.grad if found.is_leaf else None):
-                if (tensor is not None and tensor.device.type == device.type
-                        and tensor.layout == torch.strided):
-                    storage = tensor.untyped_storage()
-                    storages[storage.data_ptr()] = storage.nbytes()
+        if (issubclass(type(found), Tensor) and found.device.type == device.type
+                and found.layout == torch.strided):
+            storage = found.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())
 
 

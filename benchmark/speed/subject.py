@@ -32,7 +32,7 @@ class Subject:
         self.run = LifelongRun(plan, options, Callback(), store, Path())
         self.device = self.run.fabric.device
         self.bytes = 0
-        """Bytes of tensors that the present phase holds between two steps, about."""
+        """Bytes of the tensors that the present phase holds between two steps, gradients apart."""
         self._trainer: PhaseTrainer | None = None
         self._steps: Iterator[tuple[int, Any]] = iter(())
         self._epoch = 0
@@ -56,6 +56,7 @@ class Subject:
             self.run.close_phase(self._trainer)
         self._trainer, self._epoch = self.run.begin_phase(phase), 0
         self.step()  # the optimiser and some methods make their state in the first step
+        self.drop_gradients()
         self.bytes = held_bytes(self.device) - before
 
     def step(self) -> int:
@@ -65,6 +66,10 @@ class Subject:
                 return images
             self._epoch += 1
             self._steps = self.trainer.take_steps(self._epoch)
+
+    def drop_gradients(self) -> None:
+        """Free the gradients of the last step, as the next one would."""
+        self.trainer.optimiser.zero_grad()
 
 
 def _epochs(plan: Plan, store: Store, steps: int) -> int:
