@@ -92,7 +92,7 @@ def measure_speed(plans: Sequence[Plan], options: Options, old_tasks: Sequence[i
     """Measure the methods of `plans`, of one sequence and finetune among them, in the phases with
     so many old tasks, `steps` times each.
 
-    Phases that are not measured are trained for two steps. Raises `RequestError` for a number of
+    Phases that are not measured are trained for one step. Raises `RequestError` for a number of
     old tasks that the sequence does not come to.
     """
     most = len(plans[0].config.tasks) - 1
