@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -128,10 +129,13 @@ def _about(report: SpeedReport) -> list[str]:
 def _print(report: SpeedReport, console: Console) -> None:
     headings, rows = _texts(report)
     parts = headings.index("peak MiB") + 1
-    for columns in (range(2, parts), range(parts, len(headings))):
-        table = Table(header_style="bold")
+    for title, columns in (("step", range(2, parts)),
+                           ("parts of a step, ms", range(parts, len(headings)))):
+        table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
         for column in (0, 1, *columns):
-            table.add_column(headings[column], justify="right" if column else "left")
+            heading = headings[column]
+            table.add_column(heading.removesuffix(" ms") if column >= parts else heading,
+                             justify="right" if column else "left", no_wrap=not column)
         for row in rows:
             table.add_row(*(row[column] for column in (0, 1, *columns)))
         console.print(table)

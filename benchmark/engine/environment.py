@@ -32,8 +32,9 @@ def make_fabric(device: str, precision: Literal["fp32", "bf16"]) -> Fabric:
     cuda = torch.cuda.is_available()
     if device == "cuda" and not cuda:
         raise RequestError("--device cuda: torch sees no CUDA device here; see lhlbench doctor")
+    fabric = _fabric_class()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it names the precision
-    return _fabric_class()(accelerator="cuda" if cuda and device != "cpu" else "cpu", devices=1,
+    return fabric(accelerator="cuda" if cuda and device != "cpu" else "cpu", devices=1,
                   precision="bf16-mixed" if precision == "bf16" else "32-true")
 
 

@@ -49,12 +49,12 @@ def operations_of(work: Callable[[], Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def held_bytes(device: torch.device) -> int:
-    """Bytes of all tensors that live on a device, shared memory once."""
+def held_bytes() -> int:
+    """Bytes of all tensors of this process, shared memory once."""
+    gc.collect()
     storages: dict[int, int] = {}
     for found in gc.get_objects():
-        if (issubclass(type(found), Tensor) and found.device.type == device.type
-                and found.layout == torch.strided):
+        if issubclass(type(found), Tensor) and found.layout == torch.strided:
             storage = found.untyped_storage()
             storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())

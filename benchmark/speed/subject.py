@@ -29,9 +29,10 @@ class Subject:
         recipe = plan.config.recipe.model_copy(update={"epochs": _epochs(plan, store, steps)})
         plan = replace(plan, config=plan.config.model_copy(update={"recipe": recipe}))
         self.name, self.plan = plan.config.method, plan
+        before = held_bytes()
         self.run = LifelongRun(plan, options, Callback(), store, Path())
         self.device = self.run.fabric.device
-        self.bytes = 0
+        self.bytes = held_bytes() - before
         """Bytes of the tensors that the present phase holds between two steps, gradients apart."""
         self._trainer: PhaseTrainer | None = None
         self._steps: Iterator[tuple[int, Any]] = iter(())
@@ -50,14 +51,16 @@ class Subject:
 
     def begin(self, phase: int) -> None:
         """Begin a phase, counted from 1; the one before must have been begun."""
-        before = held_bytes(self.device) - self.bytes
         if self._trainer is not None:
             self._steps = iter(())
+            self.drop_gradients()
+        before = held_bytes()
+        if self._trainer is not None:
             self.run.close_phase(self._trainer)
         self._trainer, self._epoch = self.run.begin_phase(phase), 0
         self.step()  # the optimiser and some methods make their state in the first step
         self.drop_gradients()
-        self.bytes = held_bytes(self.device) - before
+        self.bytes += held_bytes() - before
 
     def step(self) -> int:
         """Take one step; its number of images."""
