@@ -74,7 +74,8 @@ def test_every_method_can_be_measured(cache):
     measured = {(step.method, step.old_tasks) for step in report.steps}
     several = {name for name in method_names() if find_method(name).kind == "lifelong"}
     assert {(name, 0) for name in method_names()} | {(name, 1) for name in several} <= measured
-    assert all(step.median > 0 and step.operations > 0 for step in report.steps)
+    assert all(step.median > 0 and step.operations > 0 and step.peak_bytes > 0
+               for step in report.steps)
     assert any(note.startswith("joint ") for note in report.notes)
 
 
