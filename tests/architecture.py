@@ -25,7 +25,7 @@ LAYERS = [  # lowest first; a module imports its own layer and those below
     {"registry"},
     {"components"},
     {"engine"},
-    {"conformance", "tuning"},
+    {"conformance", "tuning", "speed"},
     {"report"},
     {"sweep"},
     {"cli", "__main__"},

@@ -49,6 +49,17 @@ def test_listing_imports_no_torch(words, tmp_path):
     assert done.stdout.strip()
 
 
+def test_a_run_imports_nothing_it_has_no_use_for(tmp_path):
+    code = ("import sys; from benchmark.cli.app import invoke; code = invoke(sys.argv[1:]); "
+            "import benchmark.cli.progress, benchmark.engine.execute; "
+            "heavy = {'timm', 'torchmetrics', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules); "
+            "print(heavy, file=sys.stderr); sys.exit(code or bool(heavy))")
+    words = ["run", "--method", "had", "--sequence", "rooms_s1", "--dry-run"]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_public_name_is_explained():
     missing = []
     for file in FILES:

@@ -25,6 +25,7 @@ from benchmark.cli.plot import plot
 from benchmark.cli.report import report
 from benchmark.cli.run import run
 from benchmark.cli.show import show
+from benchmark.cli.speed import speed
 from benchmark.cli.submit import submit
 from benchmark.cli.sweep import sweep
 from benchmark.cli.table import table
@@ -35,7 +36,7 @@ from benchmark.plug_ins import TASK_KINDS, task_kind_files
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     run, sweep, ls, show, table, plot, compare, paper, report, validate, submit, tune, check, new,
-    doctor)
+    speed, doctor)
 DATA_COMMANDS: tuple[Callable[..., None], ...] = (prepare, verify, info)
 
 _INTERRUPTED = 130

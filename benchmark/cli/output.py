@@ -9,9 +9,14 @@ from typing import Any
 from rich.console import Console
 
 
+def strict_json(value: Any) -> str:
+    """JSON without NaN or infinity."""
+    return json.dumps(value, indent=1, allow_nan=False)
+
+
 def print_json(value: Any) -> None:
     """Strict JSON on standard output."""
-    print(json.dumps(value, indent=1, allow_nan=False))
+    print(strict_json(value))
 
 
 def print_text(text: str | None) -> None:

@@ -9,13 +9,15 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from lightning_fabric import Fabric
 
 from benchmark import __version__
 from benchmark.errors import RequestError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _RECORDED = ("torch", "torchvision", "timm", "lightning-fabric", "numpy")
 
@@ -30,9 +32,28 @@ def make_fabric(device: str, precision: Literal["fp32", "bf16"]) -> Fabric:
     cuda = torch.cuda.is_available()
     if device == "cuda" and not cuda:
         raise RequestError("--device cuda: torch sees no CUDA device here; see lhlbench doctor")
+    fabric = _fabric_class()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it names the precision
-    return Fabric(accelerator="cuda" if cuda and device != "cpu" else "cpu", devices=1,
+    return fabric(accelerator="cuda" if cuda and device != "cpu" else "cpu", devices=1,
                   precision="bf16-mixed" if precision == "bf16" else "32-true")
+
+
+def _fabric_class() -> type[Fabric]:
+    """Fabric, imported without torchmetrics.
+
+    lightning_fabric imports an installed torchmetrics, and with it scipy.signal and matplotlib, to
+    know its version, which matters to a part of it that is not used here. `None` stands for a
+    module that is not there.
+    """
+    hidden = "torchmetrics" not in sys.modules
+    if hidden:
+        sys.modules["torchmetrics"] = None  # type: ignore[assignment]
+    try:
+        from lightning_fabric import Fabric
+    finally:
+        if hidden:
+            del sys.modules["torchmetrics"]
+    return Fabric
 
 
 def peak_memory_bytes(device: torch.device) -> int:

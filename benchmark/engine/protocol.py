@@ -94,8 +94,7 @@ class LifelongRun:
     # -- one phase ---------------------------------------------------------------------------
 
     def _phase(self, number: int) -> None:
-        block = self.blocks[number - 1]
-        trainer = self._trainer(number, block)
+        trainer = self.begin_phase(number)
         self._restore_inside(trainer)
         self.callback.phase_begins(number, len(self.blocks), trainer)
         while not trainer.finished:
@@ -111,7 +110,9 @@ class LifelongRun:
         recipe = self.recipe.model_copy(update={"backbone": self.config.backbone(number)})
         return Network(recipe, self.config.seed).to(self.fabric.device)
 
-    def _trainer(self, number: int, block: Block) -> PhaseTrainer:
+    def begin_phase(self, number: int) -> PhaseTrainer:
+        """Prepare network, data and method for a phase, counted from 1; nothing is trained yet."""
+        block = self.blocks[number - 1]
         old = tuple(self.network.tasks.values())
         changed = self.network.recipe.backbone != self.config.backbone(number)
         if changed:
@@ -138,12 +139,16 @@ class LifelongRun:
         for name in block.tasks:
             self.network.add_head(self.tasks[name])
 
-    def _end_phase(self, trainer: PhaseTrainer) -> None:
+    def close_phase(self, trainer: PhaseTrainer) -> None:
+        """Have the method keep what it needs of a phase, whose images nobody gets from now on."""
         self.network.eval()
         begin = time.perf_counter()
         self.method.end_phase(trainer.phase)
         trainer.seconds += time.perf_counter() - begin
         trainer.phase.data.close()
+
+    def _end_phase(self, trainer: PhaseTrainer) -> None:
+        self.close_phase(trainer)
         passes = self.network.passes
         forwards, backwards = passes.forward, passes.backward
         begin = time.perf_counter()

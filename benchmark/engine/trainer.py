@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from benchmark.config.recipe import Recipe
@@ -17,6 +16,9 @@ from benchmark.engine.optimiser import make_optimiser
 from benchmark.errors import RunError
 from benchmark.method import Method, Phase, Step
 from benchmark.seeds import derive, seed_everything
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass
@@ -67,12 +69,10 @@ class PhaseTrainer:
         """Train one epoch. Raises `RunError`, naming phase, epoch, step, task and term, for a loss
         that is not finite."""
         epoch = self.epochs_done + 1
-        seed_everything(derive(self.seed, "phase", self.phase.number, "epoch", epoch))
-        self.phase.network.train()
         begin, images, history = time.perf_counter(), 0, []
-        for batch in self.phase.data.epoch(epoch):
-            history.append(self._step(Step(self.phase, batch)))
-            images += len(batch.images)
+        for shown, terms in self.take_steps(epoch):
+            history.append(terms)
+            images += shown
             self.on_step(epoch, images, time.perf_counter() - begin)
         losses = self._mean(history, epoch)
         spent = time.perf_counter() - begin
@@ -82,7 +82,16 @@ class PhaseTrainer:
                            losses=losses, images_per_second=images / spent, seconds=spent,
                            lr=float(self.schedule.get_last_lr()[0]))
 
-    def _step(self, step: Step) -> dict[str, Tensor]:
+    def take_steps(self, epoch: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """The steps of an epoch, counted from 1, each taken when it is asked for: its number of
+        images and its loss terms, which stay on the device."""
+        seed_everything(derive(self.seed, "phase", self.phase.number, "epoch", epoch))
+        self.phase.network.train()
+        for batch in self.phase.data.epoch(epoch):
+            yield len(batch.images), self.train_step(Step(self.phase, batch))
+
+    def train_step(self, step: Step) -> dict[str, Tensor]:
+        """One update of the parameters; the loss terms, without gradient, on the device."""
         with self.fabric.autocast():
             terms = self.method.loss(step)
         total = torch.stack(list(terms.values())).sum()

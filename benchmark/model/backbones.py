@@ -7,7 +7,6 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -114,6 +113,8 @@ def _create(name: str, weights: str) -> tuple[nn.Module, list[int], bool]:
             raise RequestError(f"the backbone '{name}' has no ImageNet weights; "
                                "use --set recipe.weights=none or another recipe.backbone")
         return Narrow(), Narrow.widths, True
+    import timm  # as it takes its time, only by those who need it
+
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, [*timm.list_models(), _NARROW], n=3)
         raise RequestError(f"unknown backbone '{name}'. "
@@ -133,6 +134,8 @@ def _create(name: str, weights: str) -> tuple[nn.Module, list[int], bool]:
 
 def _create_timm(name: str, pretrained: bool) -> tuple[Any, bool]:
     """The network with all its stages; dilated where timm can."""
+    import timm
+
     try:
         return timm.create_model(name, pretrained=pretrained, features_only=True,
                                  output_stride=STRIDE), True
@@ -145,6 +148,7 @@ def _require_weights(name: str) -> None:
 
     The hub client alone retries for most of a minute before it raises.
     """
+    import timm
     from huggingface_hub import constants, try_to_load_from_cache
 
     source = timm.get_pretrained_cfg(name)
