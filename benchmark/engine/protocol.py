@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -15,19 +13,20 @@ from benchmark import PROTOCOL_VERSION
 from benchmark.data.loading.blocks import Block, blocks
 from benchmark.data.loading.phase_data import PhaseData
 from benchmark.data.store.files import Store
-from benchmark.engine import checkpoint, previews
+from benchmark.engine import checkpoint, log, previews
 from benchmark.engine.callbacks import Callback
 from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.engine.evaluate import Evaluator
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
-from benchmark.engine.trainer import EpochReport, PhaseTrainer, images_per_second, train_phase
-from benchmark.errors import RequestError
+from benchmark.engine.trainer import PhaseTrainer, images_per_second, train_phase
+from benchmark.errors import RequestError, RunError
 from benchmark.files import write_text
 from benchmark.memory import keep_freed_memory
 from benchmark.method import Phase
 from benchmark.model.network import Network
 from benchmark.record import (
+    STATISTICS_FILE,
     Cost,
     DatasetInfo,
     MethodInfo,
@@ -46,7 +45,6 @@ BOUNDARY_FILE = "boundary.safetensors"
 """State between two phases: network, method, and results of the phases that are done."""
 INSIDE_FILE = "inside.safetensors"
 """State between two epochs of the phase the boundary file leads to."""
-LOG_FILE = "log.jsonl"
 CONFIG_FILE = "config.yaml"
 
 Values = dict[str, dict[str, float | None]]
@@ -100,7 +98,7 @@ class LifelongRun:
         self.callback.phase_begins(number, len(self.blocks), trainer)
         while not trainer.finished:
             report = trainer.train_epoch()
-            self._log(report)
+            log.append(self.folder / log.LOG_FILE, report)
             self.callback.epoch_ends(report)
             if not trainer.finished:
                 self._save_inside(trainer)
@@ -180,14 +178,16 @@ class LifelongRun:
         checkpoint.save_state(self.folder / BOUNDARY_FILE, {
             "phases": [info.model_dump() for info in self.done],
             "carried_bytes": self.carried_bytes, "exemplars": list(self.exemplars),
-            "network": self.network.state_dict(), "method": self.method.state_dict()})
+            "network": self.network.state_dict(), "method": self.method.state_dict(),
+            "statistics": self._statistics_checksum(), "previews": self._previews_checksum()},
+            self.folder.name)
         (self.folder / INSIDE_FILE).unlink(missing_ok=True)
         self._after_saving(len(self.done), 0)
 
     def _restore_boundary(self) -> None:
         path = self.folder / BOUNDARY_FILE
         if path.exists():
-            state = checkpoint.load_state(path, self.fabric.device)
+            state = checkpoint.load_state(path, self.fabric.device, self.folder.name)
             self.done = [PhaseInfo.model_validate(info) for info in state["phases"]]
             self.network = self._network(len(self.done))
             for block in self.blocks[:len(self.done)]:
@@ -197,47 +197,71 @@ class LifelongRun:
             self.carried_bytes = state["carried_bytes"]
             self.exemplars = (state["exemplars"][0], state["exemplars"][1])
             last = self._column(len(self.done))
-            self.statistics = {key: fields for key, fields in load_statistics(self.folder).items()
-                               if key[0] <= last}
+            self._restore_statistics(last, state["statistics"])
+            self._restore_previews(last, state["previews"])
+
+    def _restore_statistics(self, last: int, expected: str) -> None:
+        """Statistics up to phase `last`: those of a later phase, whose checkpoint was never
+        written, are dropped. Raises `RunError` for others than the checkpoint was saved with."""
+        try:
+            found = load_statistics(self.folder)
+        except RequestError as error:
+            raise RunError(f"{error}; the results of the phases that are done are lost: put the "
+                           "file back, or start the run again with --overwrite") from None
+        self.statistics = {key: fields for key, fields in found.items() if key[0] <= last}
+        if self._statistics_checksum() != expected:
+            raise RunError(f"{self.folder / STATISTICS_FILE} does not belong to {BOUNDARY_FILE} "
+                           "beside it (it is older, changed, or of another run): put the run's own "
+                           "file back, or start the run again with --overwrite")
+
+    def _restore_previews(self, last: int, expected: str) -> None:
+        """Previews up to phase `last`; without those of earlier phases where the file is not what
+        the checkpoint was saved with, since no number depends on them."""
+        try:
             self.previews.restore(self.folder, last)
+            fault = "" if self._previews_checksum() == expected else (
+                f"{self.folder / previews.PREVIEWS_FILE} does not belong to this run")
+        except RequestError as error:
+            fault = str(error).partition("; lhlbench")[0]
+        if fault:
+            self.previews.raw.clear()
+            self.callback.warns(f"{fault}; going on without the previews of earlier phases")
+
+    def _statistics_checksum(self) -> str:
+        return checkpoint.checksum(
+            (f"{phase}/{task}/{name}", array)
+            for (phase, task), fields in sorted(self.statistics.items())
+            for name, array in sorted(fields.items()))
+
+    def _previews_checksum(self) -> str:
+        return checkpoint.checksum((f"{phase}/{task}", array) for (phase, task), array
+                                   in sorted(self.previews.raw.items()))
 
     def _save_inside(self, trainer: PhaseTrainer) -> None:
         if time.monotonic() - self.saved_at < self.options.checkpoint_seconds:
             return
         checkpoint.save_state(self.folder / INSIDE_FILE,
-                        {"phase": trainer.phase.number, "trainer": trainer.state_dict()})
+                        {"phase": trainer.phase.number, "trainer": trainer.state_dict()},
+                        self.folder.name)
         self._after_saving(trainer.phase.number, trainer.epochs_done)
 
     def _restore_inside(self, trainer: PhaseTrainer) -> None:
         path = self.folder / INSIDE_FILE
         if path.exists():
-            state = checkpoint.load_state(path, self.fabric.device)
-            if state["phase"] == trainer.phase.number:
-                trainer.load_state_dict(state["trainer"])
-        self._trim_log(trainer.phase.number, trainer.epochs_done)
+            try:
+                state = checkpoint.load_state(path, self.fabric.device, self.folder.name)
+            except RunError as error:
+                wrong = str(error).partition("; ")[0]
+                self.callback.warns(f"{wrong}; phase {trainer.phase.number} begins again")
+            else:
+                if state["phase"] == trainer.phase.number:
+                    trainer.load_state_dict(state["trainer"])
+        log.trim(self.folder / log.LOG_FILE, trainer.phase.number, trainer.epochs_done)
 
     def _after_saving(self, phase: int, epoch: int) -> None:
         self.saved_at = time.monotonic()
         if self.options.stop_when(phase, epoch):
             raise Stopped(f"left off in phase {phase} after epoch {epoch}")
-
-    def _log(self, report: EpochReport) -> None:
-        with open(self.folder / LOG_FILE, "a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(report), allow_nan=False) + "\n")
-
-    def _trim_log(self, phase: int, epochs_done: int) -> None:
-        """Forget logged epochs that were not saved and will be trained again."""
-        path = self.folder / LOG_FILE
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        kept = []
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:  # the last line of a process that was killed while writing it
-                break
-            if (entry["phase"], entry["epoch"]) <= (phase, epochs_done):
-                kept.append(line + "\n")
-        write_text(path, "".join(kept))
 
     # -- the record --------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import errno
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
@@ -59,11 +60,11 @@ def test_a_full_disk_leaves_valid_files_and_the_run_can_go_on(tiny, tmp_path, mo
     save = checkpoint.save_state
     calls = []
 
-    def full(path, state):
+    def full(path, state, run):
         calls.append(path)
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(path, state)
+        save(path, state, run)
 
     monkeypatch.setattr(checkpoint, "save_state", full)
     with pytest.raises(RunError, match=r"No space left.*stays valid"):
@@ -92,6 +93,15 @@ def test_disk_filling_up_inside_a_write_keeps_the_old_file(tmp_path, monkeypatch
     assert torch.equal(found.pop("a"), torch.ones(3))
     assert found == {1: [2, "x", None, True]}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_as_such_by_safetensors_too(tiny, tmp_path, monkeypatch):
+    def full(tensors, file, metadata):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(RunError, match=r"cannot be written: No space left.*stays valid"):
+        tiny("finetune")
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"",
