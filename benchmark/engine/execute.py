@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from benchmark.data.sources.source import DataPaths, find_source
 from benchmark.data.store.files import Store
 from benchmark.data.store.held_out import HeldOutStore
+from benchmark.data.store.intact import require_intact
 from benchmark.engine.callbacks import Callback
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
@@ -37,8 +38,12 @@ def open_store(plan: Plan, data_paths: DataPaths) -> Store:
 
 def open_visible_store(plan: Plan, data_paths: DataPaths) -> Store:
     """The part of the data set that a run trains and evaluates on: all of it, or, for families
-    that hold training images out, the training images alone. Raises `DataError`."""
+    that hold training images out, the training images alone.
+
+    Raises `DataError`, also for a file that is not as it was written.
+    """
     store = open_store(plan, data_paths)
+    require_intact(store, data_paths.cache)
     return HeldOutStore(store, plan.config.held_out) if plan.config.held_out else store
 
 
