@@ -101,7 +101,7 @@ def test_a_cache_that_cannot_be_written_is_gone_without(tmp_path: Path, hashed: 
 def test_a_run_looks_at_its_store(tiny, cache: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     settings = ["dataset.train=12", "dataset.eval=5"]
     outcome = tiny("finetune", settings=[*settings, "recipe.epochs=1"])
-    (folder,) = cache.glob("rooms/*_12+5_*")
+    (folder,) = cache.glob("rooms/v*_12+5_*")
     path = folder / "train" / "semantic.npy"
     whole = np.load(path)
     try:
