@@ -20,6 +20,7 @@ from benchmark.errors import RequestError, RunError
 from benchmark.record import RECORD_FILE, load_record
 from benchmark.report.submission.validation import first_problem
 from tests.helpers.plug_ins import plug_in
+from tests.helpers.tiny import tiny_plan
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tiny, tmp_path):
@@ -148,3 +149,19 @@ def test_a_phase_without_one_valid_pixel_names_its_file(cache, tmp_path):
     options = Options(runs=tmp_path / "runs", data_paths=DataPaths(cache), device="cpu")
     with pytest.raises(RequestError, match=r"'mask' has no valid pixel.*mask/scene0\.png"):
         execute(plan, options)
+
+
+@pytest.mark.parametrize(("settings", "method_settings", "message"), [
+    (["recipe.lr=.inf"], [], "recipe: lr: inf is not a finite number"),
+    (["recipe.lr=1e400"], [], "recipe: lr: inf is not a finite number"),
+    (["recipe.scales=[1.0, .inf]"], [], "recipe: scales.1: inf is not a finite number"),
+    (["recipe.weight_decay=.nan"], [], "recipe: weight_decay: "),
+    (["held_out=.nan"], [], "held_out: nan is not a finite number"),
+    ([], ["weight=.inf"], r"--method-set \(ewc\): weight: inf is not a finite number"),
+    (["recipe.lr=2001-99-99"], [], "'2001-99-99' is not a YAML value"),
+    (["recipe.lr=!!int abc"], [], "'!!int abc' is not a YAML value"),
+    (["recipe.lr=" + "9" * 5000], [], "is not a YAML value"),
+    (["recipe.crop=" + "[" * 5000], [], "is not a YAML value")])
+def test_settings_no_record_could_hold_are_refused(settings, method_settings, message):
+    with pytest.raises(RequestError, match=message):
+        tiny_plan("ewc", settings=settings, method_settings=method_settings)
