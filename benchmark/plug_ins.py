@@ -38,7 +38,7 @@ def load_module(path: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RequestError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
     return module
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
+from pydantic import ValidationError
 
-from benchmark import PROTOCOL_VERSION
 from benchmark.data.loading.blocks import Block, blocks
 from benchmark.data.loading.phase_data import PhaseData
 from benchmark.data.store.files import Store
@@ -19,6 +19,7 @@ from benchmark.engine.environment import environment, make_fabric, peak_memory_b
 from benchmark.engine.evaluate import Evaluator
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
+from benchmark.engine.results import make_record, values_after
 from benchmark.engine.trainer import PhaseTrainer, images_per_second, train_phase
 from benchmark.errors import RequestError, RunError
 from benchmark.files import write_text
@@ -28,26 +29,20 @@ from benchmark.model.network import Network
 from benchmark.record import (
     STATISTICS_FILE,
     Cost,
-    DatasetInfo,
-    MethodInfo,
-    MetricInfo,
     PhaseInfo,
     Record,
     Statistics,
-    TaskInfo,
     load_statistics,
     save_statistics,
 )
 from benchmark.seeds import derive
-from benchmark.tasks.metric_values import check, metrics_of, values_of
+from benchmark.tasks.metric_values import check
 
 BOUNDARY_FILE = "boundary.safetensors"
 """State between two phases: network, method, and results of the phases that are done."""
 INSIDE_FILE = "inside.safetensors"
 """State between two epochs of the phase the boundary file leads to."""
 CONFIG_FILE = "config.yaml"
-
-Values = dict[str, dict[str, float | None]]
 
 
 class LifelongRun:
@@ -71,6 +66,8 @@ class LifelongRun:
         self.network = self._network(1)
         self.evaluator = Evaluator(store, self.fabric.device, options.preload)
         self.previews = previews.first_images(store, list(self.tasks.values()), self.blocks)
+        self.phase = 1
+        """The phase that is being trained and evaluated."""
         self.done: list[PhaseInfo] = []
         self.statistics: dict[tuple[int, str], Statistics] = {}
         self.carried_bytes = 0
@@ -92,7 +89,7 @@ class LifelongRun:
     # -- one phase ---------------------------------------------------------------------------
 
     def _phase(self, number: int) -> None:
-        block = self.blocks[number - 1]
+        self.phase, block = number, self.blocks[number - 1]
         trainer = self._trainer(number, block)
         self._restore_inside(trainer)
         self.callback.phase_begins(number, len(self.blocks), trainer)
@@ -163,8 +160,10 @@ class LifelongRun:
             carried = checkpoint.tensor_bytes(self.method.state_dict())
             self.carried_bytes = max(self.carried_bytes, carried)
             self.exemplars = max(self.exemplars, self.method.exemplars())
+        self._cost()  # a wrong count is told after the first phase, not after the last
         self._save_boundary()
-        self.callback.evaluated(trainer.phase.number, self._values(column))
+        self.callback.evaluated(trainer.phase.number, values_after(
+            column, list(self.tasks.values()), self.statistics))
 
     def _column(self, number: int) -> int:
         """The phase a result counts for: bounds that learn all tasks at once end at the last."""
@@ -265,38 +264,26 @@ class LifelongRun:
 
     # -- the record --------------------------------------------------------------------------
 
-    def _values(self, column: int) -> Values:
-        return {task.name: _finite(values_of(task, self.statistics[column, task.name]))
-                for task in self.tasks.values() if (column, task.name) in self.statistics}
-
     def make_record(self, status: Literal["complete", "failed"], reason: str = "") -> Record:
-        """The record of the phases that are done."""
-        columns = [self._values(column) for column in range(1, len(self.tasks) + 1)]
-        infos = [TaskInfo(name=task.name, kind=task.kind, metrics=tuple(
-            MetricInfo(name=metric.name, unit=metric.unit, primary=metric.primary,
-                       higher_is_better=metric.higher_is_better, formula=metric.formula)
-            for metric in metrics_of(task))) for task in self.tasks.values()]
-        matrix = {info.name: {metric.name: tuple(
-            column.get(info.name, {}).get(metric.name) for column in columns)
-            for metric in info.metrics} for info in infos}
+        """The record of the phases that are done.
+
+        Raises `RunError` when the method counts its costs wrongly.
+        """
+        return make_record(
+            self.plan, self.store, self.folder,
+            environment(self.fabric, self.recipe.precision, self.options.command), status, reason,
+            self.statistics, self.done, self._cost())
+
+    def _cost(self) -> Cost:
         learnt = sum(value.numel() for value in self.network.parameters())
         added = self.method.parameters_added(self.network)
-        return Record(
-            protocol=PROTOCOL_VERSION, run_id=self.folder.name, status=status, reason=reason,
-            method=MethodInfo(name=self.config.method, config=self.config.method_config,
-                              kind=self.method.kind),
-            sequence=self.config.sequence,
-            dataset=DatasetInfo(name=self.config.dataset["name"],
-                                fingerprint=self.store.fingerprint,
-                                train_images=self.store.count("train"),
-                                eval_images=self.store.count("eval")),
-            seed=self.config.seed, tasks=tuple(infos), matrix=matrix, phases=tuple(self.done),
-            cost=Cost(parameters=learnt + added, parameters_added=added,
-                      carried_bytes=self.carried_bytes, exemplars=self.exemplars[0],
-                      exemplar_bytes=self.exemplars[1]),
-            config=self.config.canonical(),
-            environment=environment(self.fabric, self.recipe.precision, self.options.command))
-
-
-def _finite(values: dict[str, float]) -> dict[str, float | None]:
-    return {name: None if value != value else value for name, value in values.items()}
+        exemplars, exemplar_bytes = self.exemplars
+        try:
+            return Cost(parameters=learnt + added, parameters_added=added,
+                        carried_bytes=self.carried_bytes, exemplars=exemplars,
+                        exemplar_bytes=exemplar_bytes)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RunError(f"method '{self.config.method}' counts {first['loc'][0]} as "
+                           f"{first['input']!r}: {first['msg']}; correct parameters_added or "
+                           "exemplars") from None
