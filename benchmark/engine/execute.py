@@ -20,6 +20,7 @@ from benchmark.engine.plan import Plan
 from benchmark.engine.protocol import LifelongRun
 from benchmark.engine.results import make_record
 from benchmark.errors import Busy, Interrupted, RequestError, RunError
+from benchmark.files import remove_temporary
 from benchmark.record import RECORD_FILE, Record, load_record
 
 
@@ -72,6 +73,7 @@ def execute(plan: Plan, options: Options, callback: Callback | None = None) -> O
 
 def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
             folder: Path) -> Outcome:
+    remove_temporary(folder)
     if options.overwrite:
         for entry in folder.iterdir():
             if entry.name != ".lock":

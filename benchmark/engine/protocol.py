@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 import yaml
 from pydantic import ValidationError
 
@@ -177,6 +178,7 @@ class LifelongRun:
         checkpoint.save_state(self.folder / BOUNDARY_FILE, {
             "phases": [info.model_dump() for info in self.done],
             "carried_bytes": self.carried_bytes, "exemplars": list(self.exemplars),
+            "threads": torch.get_num_threads(),
             "network": self.network.state_dict(), "method": self.method.state_dict(),
             "statistics": self._statistics_checksum(), "previews": self._previews_checksum()},
             self.folder.name)
@@ -187,6 +189,7 @@ class LifelongRun:
         path = self.folder / BOUNDARY_FILE
         if path.exists():
             state = checkpoint.load_state(path, self.fabric.device, self.folder.name)
+            self._compare_threads(state)
             self.done = [PhaseInfo.model_validate(info) for info in state["phases"]]
             self.network = self._network(len(self.done))
             for block in self.blocks[:len(self.done)]:
@@ -240,7 +243,8 @@ class LifelongRun:
         if time.monotonic() - self.saved_at < self.options.checkpoint_seconds:
             return
         checkpoint.save_state(self.folder / INSIDE_FILE,
-                        {"phase": trainer.phase.number, "trainer": trainer.state_dict()},
+                        {"phase": trainer.phase.number, "trainer": trainer.state_dict(),
+                         "threads": torch.get_num_threads()},
                         self.folder.name)
         self._after_saving(trainer.phase.number, trainer.epochs_done)
 
@@ -254,8 +258,18 @@ class LifelongRun:
                 self.callback.warns(f"{wrong}; phase {trainer.phase.number} begins again")
             else:
                 if state["phase"] == trainer.phase.number:
+                    self._compare_threads(state)
                     trainer.load_state_dict(state["trainer"])
         log.trim(self.folder / log.LOG_FILE, trainer.phase.number, trainer.epochs_done)
+
+    def _compare_threads(self, state: dict[str, Any]) -> None:
+        """Sums on the CPU are split by threads, so their last bits depend on the number."""
+        now = torch.get_num_threads()
+        if self.fabric.device.type == "cpu" and state["threads"] != now:
+            self.callback.warns(f"the run was begun with {state['threads']} threads and goes on "
+                                f"with {now}: its numbers may differ in their last digits from "
+                                f"those of an uninterrupted one; OMP_NUM_THREADS={state['threads']}"
+                                " keeps them")
 
     def _after_saving(self, phase: int, epoch: int) -> None:
         self.saved_at = time.monotonic()

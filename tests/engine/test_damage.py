@@ -133,3 +133,25 @@ def test_a_damaged_line_of_the_log_does_not_stop_a_run(line, tiny, tmp_path):
         file.write(line + b"\n")
     tiny("ewc")
     assert len((folder / LOG_FILE).read_text().splitlines()) == 6
+
+
+def test_another_number_of_threads_is_told(tiny, tmp_path, capsys):
+    left_off(tiny, 2, 0, runs=tmp_path / "runs")
+    torch.set_num_threads(2)
+    try:
+        tiny("ewc")
+    finally:
+        torch.set_num_threads(1)
+    assert "was begun with 1 threads and goes on with 2" in capsys.readouterr().err
+
+
+def test_what_a_killed_process_was_writing_is_removed(tiny, tmp_path, capsys):
+    folder = left_off(tiny, 2, 0, runs=tmp_path / "runs")
+    (folder / "previews").mkdir()
+    left = [folder / ".boundary.safetensors.abcdefg_", folder / "previews" / ".depth.png.a1b2c3d4"]
+    kept = [folder / ".notes", folder / "mine.txt"]
+    for file in (*left, *kept):
+        file.touch()
+    tiny("ewc")
+    assert [file.exists() for file in (*left, *kept)] == [False, False, True, True]
+    assert not capsys.readouterr().err
