@@ -19,7 +19,7 @@ from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
 from benchmark.engine.protocol import LifelongRun
 from benchmark.engine.results import make_record
-from benchmark.errors import Busy, Interrupted, RequestError, RunError
+from benchmark.errors import Busy, Interrupted, RequestError, RunError, Terminated
 from benchmark.files import remove_temporary
 from benchmark.record import RECORD_FILE, Record, load_record
 
@@ -86,7 +86,7 @@ def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
     try:
         run = LifelongRun(plan, options, callback, store, folder)
         record = run.all_phases()
-    except (Stopped, Interrupted):
+    except (Stopped, Interrupted, Terminated):
         raise
     except RequestError as error:
         if all(entry.name == ".lock" for entry in folder.iterdir()):
