@@ -36,6 +36,10 @@ class Interrupted(LhlbenchError):
     exit_code = 130
 
 
+class Terminated(SystemExit):
+    """A signal ends the process; told apart from code of a user that leaves the program."""
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> RequestError:
     """A `RequestError` for a name that does not exist, with the nearest names suggested."""
     names = sorted(set(known))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+_TEMPORARY = re.compile(r"\.\w+\.(json|jsonl|npz|png|safetensors|yaml)\.[a-z0-9_]{8}")
+"""Names that `write_atomically` gives, of the kinds of files a run leaves."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -29,6 +33,16 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove what `write_atomically` left below `folder` in processes that were killed.
+
+    Only to be called while no other process writes there.
+    """
+    for file in folder.rglob(".*"):
+        if _TEMPORARY.fullmatch(file.name) and file.is_file():
+            file.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

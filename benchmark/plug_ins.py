@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, Terminated
 from benchmark.files import digest
 
 TASK_KINDS = "LHLBENCH_TASK_KINDS"
@@ -38,7 +38,9 @@ def load_module(path: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except Terminated:
+        raise
+    except (Exception, SystemExit) as error:
         raise RequestError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
     return module
 

@@ -19,6 +19,7 @@ from benchmark.files import digest, write_atomically, write_json
 SCHEMA = 1
 RECORD_FILE = "record.json"
 STATISTICS_FILE = "statistics.npz"
+LONGEST_RUN_ID = 200
 
 Statistics = dict[str, NDArray[Any]]
 """Sufficient statistics of one task: name -> array with one row per evaluation image."""
@@ -106,7 +107,7 @@ class Record(_Part):
 
     schema_version: Literal[1] = Field(1, alias="schema")
     protocol: int
-    run_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)
+    run_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=LONGEST_RUN_ID)
     status: Literal["complete", "failed"]
     reason: str = ""
     method: MethodInfo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,9 @@ from benchmark.plug_ins import code_digest, load_module
 
 PACKAGE = "methods"
 GROUP = "lhlbench.methods"
+_KINDS = ("lifelong", "bound")
+_LONGEST = 80
+_NAME = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{_LONGEST - 1}}}"
 
 
 def method_names() -> list[str]:
@@ -29,17 +33,35 @@ def _built_in() -> set[str]:
 def find_method(name: str) -> type[Method]:
     """The method called `name`, or the one in the file `name` (a path ending in .py).
 
-    Raises `RequestError`: unknown name (with suggestions), or a file without a method.
+    Raises `RequestError`: unknown name (with suggestions), a file without a method, or a method
+    whose name or kind no record could hold.
     """
-    if name.endswith(".py"):
-        return _only_method(_load_file(Path(name)), name)
     if name in _built_in():
         return _only_method(importlib.import_module(f"{PACKAGE}.{name}"), name)
+    return _usable(_from_outside(name), name)
+
+
+def _from_outside(name: str) -> type[Method]:
+    if name.endswith(".py"):
+        return _only_method(_load_file(Path(name)), name)
     for entry in entry_points(group=GROUP):
         if entry.name == name:
             loaded = entry.load()
             return loaded if isinstance(loaded, type) else _only_method(loaded, name)
     raise unknown("method", name, method_names())
+
+
+def _usable(method: type[Method], source: str) -> type[Method]:
+    """The method, when its name can be part of a folder's name and its kind is one of two."""
+    name, kind = getattr(method, "name", None), method.kind
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+        raise RequestError(f"method '{source}': its name is {name!r}, and names the folders of "
+                           f"its runs; use up to {_LONGEST} letters without accents, digits, _, . "
+                           "and -, a letter or digit first")
+    if kind not in _KINDS:
+        raise RequestError(f"method '{source}': its kind is {kind!r}; it must be one of "
+                           f"{', '.join(_KINDS)}")
+    return method
 
 
 def plug_in_digest(name: str) -> str | None:

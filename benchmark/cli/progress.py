@@ -48,9 +48,8 @@ class RunDisplay(Display, Callback):
                          for name, value in list(metrics.items())[:1])
         self.console.print(f"after phase {phase}: {text}", highlight=False, soft_wrap=True)
 
-    def not_finite(self, phase: int, task: str, pixels: int) -> None:
-        self.console.print(f"warning: {task} after phase {phase}: predictions are not finite at "
-                           f"{pixels} pixels, its metrics are undefined", highlight=False,
+    def warns(self, message: str) -> None:
+        self.console.print(f"lhlbench: warning: {message}", highlight=False, markup=False,
                            soft_wrap=True)
 
 

@@ -16,8 +16,14 @@ from benchmark.report.submission.validation import check_record
 
 
 def all_records(runs: Path, no_published: bool) -> RunCollection:
-    """Every record below `runs`, and the published ones."""
-    return collect(runs, None if no_published else shipped("results/published"))
+    """Every record below `runs` that agrees with its statistics, and the published ones."""
+    found = collect(runs, None if no_published else shipped("results/published"))
+    if all(run.published for run in found.complete):
+        return found
+    from benchmark.data.sources.source import default_cache
+    from benchmark.report.submission.agreement import agreeing
+
+    return agreeing(found, runs, default_cache())
 
 
 def finished_records(runs: Path, no_published: bool, where: Sequence[str] | None) -> RunCollection:

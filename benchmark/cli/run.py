@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
@@ -81,7 +84,7 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
                       preload=cast(Preload, preload), overwrite=overwrite,
                       command=shlex.join(["lhlbench", *sys.argv[1:]]))
     try:
-        with display:
+        with _ended_like_an_interrupt(), display:
             outcome = execute(plan, options, display)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command goes on from the last checkpoint"
@@ -93,6 +96,23 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
         console.print("This run is finished; --overwrite starts it again.")
     print_matrix(outcome.record, outcome.folder, Console())
     print(f"record: {outcome.folder / RECORD_FILE}")
+
+
+@contextmanager
+def _ended_like_an_interrupt() -> Iterator[None]:
+    """Have TERM and HUP, where they would kill, raise `KeyboardInterrupt` as Ctrl-C does."""
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    found = [number for number in (signal.SIGTERM, signal.SIGHUP)
+             if signal.getsignal(number) is signal.SIG_DFL]
+    for number in found:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in found:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _title(config: RunConfig) -> str:

@@ -35,7 +35,7 @@ def override(content: dict[str, Any], settings: Iterable[str], option: str,
             raise RequestError(f"{option} {text}: {unknown('key', key, _dotted(content))}")
         try:
             block[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: 2001-99-99, !!int x
             raise RequestError(f"{option} {text}: '{value}' is not a YAML value") from None
         changed = True
     return changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -67,9 +68,12 @@ def parse(model: type[Model], path: Path) -> Model:
 
 
 def validate(model: type[Model], content: Any, where: str, node: yaml.Node | None = None) -> Model:
-    """`content` as a `model`; the first thing wrong becomes one `RequestError`."""
+    """`content` as a `model`; the first thing wrong becomes one `RequestError`.
+
+    Numbers that are not finite are refused: no record could hold them.
+    """
     try:
-        return model.model_validate(content)
+        found = model.model_validate(content)
     except ValidationError as error:
         # A misspelt key is also a missing one; the misspelling is what there is to mend.
         first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
@@ -81,6 +85,21 @@ def validate(model: type[Model], content: Any, where: str, node: yaml.Node | Non
             raise RequestError(f"{source}: {unknown('key', dotted, known_keys(model))}") from None
         message = first["msg"].removeprefix("Value error, ")
         raise RequestError(f"{source}: {dotted + ': ' if dotted else ''}{message}") from None
+    for place, number in _not_finite(found.model_dump(), ()):
+        line = _line(node, place)
+        source = f"{where}, line {line}" if line else where
+        raise RequestError(f"{source}: {'.'.join(place)}: {number} is not a finite number; give a "
+                           "finite one")
+    return found
+
+
+def _not_finite(value: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], float]]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place, value
+    parts = (value.items() if isinstance(value, dict)
+             else enumerate(value) if isinstance(value, list | tuple) else ())
+    for key, part in parts:
+        yield from _not_finite(part, (*place, str(key)))
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

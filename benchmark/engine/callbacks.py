@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from benchmark.engine.trainer import EpochReport, PhaseTrainer
 
 
 class Callback:
-    """Called as a run proceeds, to show or collect what it does; does nothing by default."""
+    """Called as a run proceeds, to show or collect what it does; warnings are printed, the rest
+    does nothing by default."""
 
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
         """Phase `number` of `phases` is about to be trained, or to be continued after
@@ -21,6 +24,6 @@ class Callback:
     def evaluated(self, phase: int, values: dict[str, dict[str, float | None]]) -> None:
         """All tasks learnt so far have been evaluated: `values[task][metric]`."""
 
-    def not_finite(self, phase: int, task: str, pixels: int) -> None:
-        """After a phase, predictions of a task are infinite or NaN at `pixels` valid pixels: its
-        metrics are undefined."""
+    def warns(self, message: str) -> None:
+        """Something is not as it should be, and the run goes on."""
+        print(f"lhlbench: warning: {message}", file=sys.stderr)

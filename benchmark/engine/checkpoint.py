@@ -1,37 +1,84 @@
-"""Checkpoints: nested state as one safetensors file, written atomically, never pickled."""
+"""Checkpoints: nested state as one safetensors file, written atomically, never pickled.
+
+The file's metadata hold the state's structure, the id of the run it is of, and a sha256 over both
+and all tensors, so that a damaged file and one of another run are recognised.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from benchmark.errors import RunError
 from benchmark.files import write_atomically
 
-_TREE = "tree"
+_TREE, _RUN, _SHA256 = "tree", "run", "sha256"
 
 
-def save_state(path: Path, state: Any) -> None:
-    """Write nested dicts, lists, tensors and JSON values; the old file stays until it is whole."""
+def save_state(path: Path, state: Any, run: str = "") -> None:
+    """Write nested dicts, lists, tensors and JSON values of a run, given by its id; the old file
+    stays until the new one is whole.
+
+    Raises `OSError` when it cannot be written.
+    """
     tensors: dict[str, torch.Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
-    write_atomically(path, lambda to: save_file(tensors, str(to), metadata={_TREE: tree}))
+    metadata = {_TREE: tree, _RUN: run, _SHA256: _checksum(tree, run, tensors)}
+
+    def write(to: Path) -> None:
+        try:
+            save_file(tensors, str(to), metadata=metadata)
+        except SafetensorError as error:
+            if found := re.search(r"os error (\d+)", str(error)):
+                raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+            raise OSError(str(error)) from error
+
+    write_atomically(path, write)
 
 
-def load_state(path: Path, device: torch.device | str = "cpu") -> Any:
-    """The state that `save_state` wrote. Raises `RunError` naming a file that is damaged."""
+def load_state(path: Path, device: torch.device | str = "cpu", run: str | None = None) -> Any:
+    """The state that `save_state` wrote, of the run whose id is given.
+
+    Raises `RunError` naming a file that is damaged, of another run, or without a checksum.
+    """
     try:
-        with safe_open(str(path), framework="pt", device=str(device)) as file:
-            tree = json.loads((file.metadata() or {})[_TREE])
-            return _unpack(tree, file)
+        with safe_open(str(path), framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tree, owner = metadata[_TREE], metadata.get(_RUN, "")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if _SHA256 not in metadata:
+            raise RunError(f"{path} has no checksum: an earlier version of lhlbench wrote it; "
+                           "start the run again with --overwrite")
+        if metadata[_SHA256] != _checksum(tree, owner, tensors):
+            raise ValueError("its checksum differs")
+        if run is not None and owner != run:
+            raise RunError(f"{path} is of another run, {owner or 'without a name'}; put the run's "
+                           "own file back, or start the run again with --overwrite")
+        return _unpack(json.loads(tree), {name: tensor.to(device)
+                                          for name, tensor in tensors.items()})
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"{path} is damaged ({error}); start the run again with --overwrite"
                        ) from None
+
+
+def checksum(arrays: Iterable[tuple[str, NDArray[Any]]]) -> str:
+    """sha256 over named arrays: names, dtypes, shapes and bytes, in the order given."""
+    found = hashlib.sha256()
+    for name, array in arrays:
+        found.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
 
 
 def tensor_bytes(state: Any) -> int:
@@ -41,6 +88,16 @@ def tensor_bytes(state: Any) -> int:
     values = state.values() if isinstance(state, dict) else state if isinstance(
         state, list | tuple) else ()
     return sum(map(tensor_bytes, values))
+
+
+def _checksum(tree: str, run: str, tensors: dict[str, torch.Tensor]) -> str:
+    found = hashlib.sha256(json.dumps([tree, run]).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        if tensor.numel():
+            found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -58,11 +115,11 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     raise TypeError(f"state holds tensors and JSON values, not a {type(value).__name__}")
 
 
-def _unpack(value: Any, file: Any) -> Any:
+def _unpack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if not isinstance(value, dict):
         return value
     if "tensor" in value:
-        return file.get_tensor(value["tensor"])
+        return tensors[value["tensor"]]
     if "dict" in value:
-        return {key: _unpack(item, file) for key, item in value["dict"]}
-    return [_unpack(item, file) for item in value["list"]]
+        return {key: _unpack(item, tensors) for key, item in value["dict"]}
+    return [_unpack(item, tensors) for item in value["list"]]

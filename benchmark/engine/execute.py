@@ -6,17 +6,21 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 
 from benchmark.data.sources.source import DataPaths, find_source
 from benchmark.data.store.files import Store
 from benchmark.data.store.held_out import HeldOutStore
+from benchmark.data.store.intact import require_intact
 from benchmark.engine.callbacks import Callback
+from benchmark.engine.environment import environment, make_fabric
+from benchmark.engine.failure import describe, in_code_of
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
 from benchmark.engine.protocol import LifelongRun
-from benchmark.errors import Busy, LhlbenchError, RequestError, RunError
+from benchmark.engine.results import make_record
+from benchmark.errors import Busy, Interrupted, RequestError, RunError, Terminated
+from benchmark.files import remove_temporary
 from benchmark.record import RECORD_FILE, Record, load_record
 
 
@@ -37,8 +41,12 @@ def open_store(plan: Plan, data_paths: DataPaths) -> Store:
 
 def open_visible_store(plan: Plan, data_paths: DataPaths) -> Store:
     """The part of the data set that a run trains and evaluates on: all of it, or, for families
-    that hold training images out, the training images alone. Raises `DataError`."""
+    that hold training images out, the training images alone.
+
+    Raises `DataError`, also for a file that is not as it was written.
+    """
     store = open_store(plan, data_paths)
+    require_intact(store, data_paths.cache)
     return HeldOutStore(store, plan.config.held_out) if plan.config.held_out else store
 
 
@@ -65,29 +73,59 @@ def execute(plan: Plan, options: Options, callback: Callback | None = None) -> O
 
 def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
             folder: Path) -> Outcome:
+    remove_temporary(folder)
     if options.overwrite:
         for entry in folder.iterdir():
             if entry.name != ".lock":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     elif (folder / RECORD_FILE).exists():
-        record = load_record(folder)
+        record = _load_record(folder)
         if record.status == "complete":
             return Outcome(folder, record, already_done=True)
+    run = None
     try:
         run = LifelongRun(plan, options, callback, store, folder)
-    except RequestError:
+        record = run.all_phases()
+    except (Stopped, Interrupted, Terminated):
+        raise
+    except RequestError as error:
         if all(entry.name == ".lock" for entry in folder.iterdir()):
             shutil.rmtree(folder)  # nothing was run, so nothing is left behind
+        elif run is not None:
+            _failed(plan, options, store, folder, run, str(error))
         raise
-    try:
-        record = run.all_phases()
-    except Stopped:
+    except RunError as error:
+        _failed(plan, options, store, folder, run, str(error))
         raise
-    except LhlbenchError as error:
-        run.make_record("failed", str(error)).save(folder)
-        raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        reason = f"out of memory ({str(error).splitlines()[0]}); lower recipe.batch"
-        run.make_record("failed", reason).save(folder)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, OSError) and not in_code_of(plan.method, error):
+            raise
+        reason = describe(error, plan.method, run.phase if run else 1)
+        _failed(plan, options, store, folder, run, reason)
         raise RunError(reason) from error
     return Outcome(folder, record)
+
+
+def _load_record(folder: Path) -> Record:
+    try:
+        return load_record(folder)
+    except RequestError as error:
+        raise RequestError(f"{error}; delete the file to have it written again from the last "
+                           "checkpoint, or start again with --overwrite") from None
+
+
+def _failed(plan: Plan, options: Options, store: Store, folder: Path, run: LifelongRun | None,
+            reason: str) -> None:
+    """Leave the record of a run that failed, with its costs where the method can still tell."""
+    record = None
+    if run is not None:
+        try:
+            record = run.make_record("failed", reason)
+        except Exception:  # the method is broken in what it counts, too
+            record = None
+    if record is None:
+        precision = plan.config.recipe.precision
+        machine = environment(make_fabric(options.device, precision), precision, options.command)
+        record = make_record(plan, store, folder, machine, "failed", reason,
+                             run.statistics if run else None, run.done if run else ())
+    record.save(folder)

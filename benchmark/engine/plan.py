@@ -24,7 +24,7 @@ from benchmark.data.sources.source import SourceConfig, find_source, source_conf
 from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, unknown
 from benchmark.method import Method
-from benchmark.record import run_id
+from benchmark.record import LONGEST_RUN_ID, run_id
 from benchmark.registry import find_method, plug_in_digest
 from benchmark.tasks.registry import file_digests
 
@@ -120,7 +120,11 @@ def make_plan(request: RunRequest) -> Plan:
         "backbones": content["backbones"], "held_out": content["held_out"],
         "task_kinds": file_digests(kinds[task] for task in sequence.tasks if task in kinds),
         "seed": request.seed}, "--set")
-    return Plan(config, method, dataset, sequence)
+    plan = Plan(config, method, dataset, sequence)
+    if len(name := plan.run_id("")) > LONGEST_RUN_ID:
+        raise RequestError(f"the name of the run, {name}, is longer than {LONGEST_RUN_ID} letters; "
+                           f"shorten the family's name in {sequence.file}")
+    return plan
 
 
 def _check_tasks(sequence: TaskSequence, dataset: SourceConfig) -> None:

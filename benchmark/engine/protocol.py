@@ -2,54 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 import yaml
+from pydantic import ValidationError
 
-from benchmark import PROTOCOL_VERSION
 from benchmark.data.loading.blocks import Block, blocks
 from benchmark.data.loading.phase_data import PhaseData
 from benchmark.data.store.files import Store
-from benchmark.engine import checkpoint, previews
+from benchmark.engine import checkpoint, log, previews
 from benchmark.engine.callbacks import Callback
 from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.engine.evaluate import Evaluator
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
-from benchmark.engine.trainer import EpochReport, PhaseTrainer, images_per_second, train_phase
-from benchmark.errors import RequestError
+from benchmark.engine.results import make_record, values_after
+from benchmark.engine.trainer import PhaseTrainer, images_per_second, train_phase
+from benchmark.errors import RequestError, RunError
 from benchmark.files import write_text
 from benchmark.memory import keep_freed_memory
 from benchmark.method import Phase
 from benchmark.model.network import Network
 from benchmark.record import (
+    STATISTICS_FILE,
     Cost,
-    DatasetInfo,
-    MethodInfo,
-    MetricInfo,
     PhaseInfo,
     Record,
     Statistics,
-    TaskInfo,
     load_statistics,
     save_statistics,
 )
 from benchmark.seeds import derive
-from benchmark.tasks.metric_values import check, metrics_of, not_finite, values_of, why_undefined
+from benchmark.tasks.metric_values import check, not_finite, why_undefined
 
 BOUNDARY_FILE = "boundary.safetensors"
 """State between two phases: network, method, and results of the phases that are done."""
 INSIDE_FILE = "inside.safetensors"
 """State between two epochs of the phase the boundary file leads to."""
-LOG_FILE = "log.jsonl"
 CONFIG_FILE = "config.yaml"
-
-Values = dict[str, dict[str, float | None]]
 
 
 class LifelongRun:
@@ -73,6 +67,8 @@ class LifelongRun:
         self.network = self._network(1)
         self.evaluator = Evaluator(store, self.fabric.device, options.preload)
         self.previews = previews.first_images(store, list(self.tasks.values()), self.blocks)
+        self.phase = 1
+        """The phase that is being trained and evaluated."""
         self.done: list[PhaseInfo] = []
         self.statistics: dict[tuple[int, str], Statistics] = {}
         self.carried_bytes = 0
@@ -94,12 +90,13 @@ class LifelongRun:
     # -- one phase ---------------------------------------------------------------------------
 
     def _phase(self, number: int) -> None:
+        self.phase = number
         trainer = self.begin_phase(number)
         self._restore_inside(trainer)
         self.callback.phase_begins(number, len(self.blocks), trainer)
         while not trainer.finished:
             report = trainer.train_epoch()
-            self._log(report)
+            log.append(self.folder / log.LOG_FILE, report)
             self.callback.epoch_ends(report)
             if not trainer.finished:
                 self._save_inside(trainer)
@@ -159,7 +156,8 @@ class LifelongRun:
             check(task, found[task.name])
             self.statistics[column, task.name] = found[task.name]
             if pixels := not_finite(found[task.name]):
-                self.callback.not_finite(trainer.phase.number, task.name, pixels)
+                self.callback.warns(f"{task.name} after phase {trainer.phase.number}: predictions "
+                                    f"are not finite at {pixels} pixels, its metrics are undefined")
         self.done.append(PhaseInfo(
             task=trainer.phase.label, epochs=trainer.epochs_done,
             steps=trainer.steps, images=trainer.images, train_seconds=trainer.seconds,
@@ -172,8 +170,10 @@ class LifelongRun:
             carried = checkpoint.tensor_bytes(self.method.state_dict())
             self.carried_bytes = max(self.carried_bytes, carried)
             self.exemplars = max(self.exemplars, self.method.exemplars())
+        self._cost()  # a wrong count is told after the first phase, not after the last
         self._save_boundary()
-        self.callback.evaluated(trainer.phase.number, self._values(column))
+        self.callback.evaluated(trainer.phase.number, values_after(
+            column, list(self.tasks.values()), self.statistics))
 
     def _column(self, number: int) -> int:
         """The phase a result counts for: bounds that learn all tasks at once end at the last."""
@@ -187,14 +187,18 @@ class LifelongRun:
         checkpoint.save_state(self.folder / BOUNDARY_FILE, {
             "phases": [info.model_dump() for info in self.done],
             "carried_bytes": self.carried_bytes, "exemplars": list(self.exemplars),
-            "network": self.network.state_dict(), "method": self.method.state_dict()})
+            "threads": torch.get_num_threads(),
+            "network": self.network.state_dict(), "method": self.method.state_dict(),
+            "statistics": self._statistics_checksum(), "previews": self._previews_checksum()},
+            self.folder.name)
         (self.folder / INSIDE_FILE).unlink(missing_ok=True)
         self._after_saving(len(self.done), 0)
 
     def _restore_boundary(self) -> None:
         path = self.folder / BOUNDARY_FILE
         if path.exists():
-            state = checkpoint.load_state(path, self.fabric.device)
+            state = checkpoint.load_state(path, self.fabric.device, self.folder.name)
+            self._compare_threads(state)
             self.done = [PhaseInfo.model_validate(info) for info in state["phases"]]
             self.network = self._network(len(self.done))
             for block in self.blocks[:len(self.done)]:
@@ -204,83 +208,105 @@ class LifelongRun:
             self.carried_bytes = state["carried_bytes"]
             self.exemplars = (state["exemplars"][0], state["exemplars"][1])
             last = self._column(len(self.done))
-            self.statistics = {key: fields for key, fields in load_statistics(self.folder).items()
-                               if key[0] <= last}
+            self._restore_statistics(last, state["statistics"])
+            self._restore_previews(last, state["previews"])
+
+    def _restore_statistics(self, last: int, expected: str) -> None:
+        """Statistics up to phase `last`: those of a later phase, whose checkpoint was never
+        written, are dropped. Raises `RunError` for others than the checkpoint was saved with."""
+        try:
+            found = load_statistics(self.folder)
+        except RequestError as error:
+            raise RunError(f"{error}; the results of the phases that are done are lost: put the "
+                           "file back, or start the run again with --overwrite") from None
+        self.statistics = {key: fields for key, fields in found.items() if key[0] <= last}
+        if self._statistics_checksum() != expected:
+            raise RunError(f"{self.folder / STATISTICS_FILE} does not belong to {BOUNDARY_FILE} "
+                           "beside it (it is older, changed, or of another run): put the run's own "
+                           "file back, or start the run again with --overwrite")
+
+    def _restore_previews(self, last: int, expected: str) -> None:
+        """Previews up to phase `last`; without those of earlier phases where the file is not what
+        the checkpoint was saved with, since no number depends on them."""
+        try:
             self.previews.restore(self.folder, last)
+            fault = "" if self._previews_checksum() == expected else (
+                f"{self.folder / previews.PREVIEWS_FILE} does not belong to this run")
+        except RequestError as error:
+            fault = str(error).partition("; lhlbench")[0]
+        if fault:
+            self.previews.raw.clear()
+            self.callback.warns(f"{fault}; going on without the previews of earlier phases")
+
+    def _statistics_checksum(self) -> str:
+        return checkpoint.checksum(
+            (f"{phase}/{task}/{name}", array)
+            for (phase, task), fields in sorted(self.statistics.items())
+            for name, array in sorted(fields.items()))
+
+    def _previews_checksum(self) -> str:
+        return checkpoint.checksum((f"{phase}/{task}", array) for (phase, task), array
+                                   in sorted(self.previews.raw.items()))
 
     def _save_inside(self, trainer: PhaseTrainer) -> None:
         if time.monotonic() - self.saved_at < self.options.checkpoint_seconds:
             return
         checkpoint.save_state(self.folder / INSIDE_FILE,
-                        {"phase": trainer.phase.number, "trainer": trainer.state_dict()})
+                        {"phase": trainer.phase.number, "trainer": trainer.state_dict(),
+                         "threads": torch.get_num_threads()},
+                        self.folder.name)
         self._after_saving(trainer.phase.number, trainer.epochs_done)
 
     def _restore_inside(self, trainer: PhaseTrainer) -> None:
         path = self.folder / INSIDE_FILE
         if path.exists():
-            state = checkpoint.load_state(path, self.fabric.device)
-            if state["phase"] == trainer.phase.number:
-                trainer.load_state_dict(state["trainer"])
-        self._trim_log(trainer.phase.number, trainer.epochs_done)
+            try:
+                state = checkpoint.load_state(path, self.fabric.device, self.folder.name)
+            except RunError as error:
+                wrong = str(error).partition("; ")[0]
+                self.callback.warns(f"{wrong}; phase {trainer.phase.number} begins again")
+            else:
+                if state["phase"] == trainer.phase.number:
+                    self._compare_threads(state)
+                    trainer.load_state_dict(state["trainer"])
+        log.trim(self.folder / log.LOG_FILE, trainer.phase.number, trainer.epochs_done)
+
+    def _compare_threads(self, state: dict[str, Any]) -> None:
+        """Sums on the CPU are split by threads, so their last bits depend on the number."""
+        now = torch.get_num_threads()
+        if self.fabric.device.type == "cpu" and state["threads"] != now:
+            self.callback.warns(f"the run was begun with {state['threads']} threads and goes on "
+                                f"with {now}: its numbers may differ in their last digits from "
+                                f"those of an uninterrupted one; OMP_NUM_THREADS={state['threads']}"
+                                " keeps them")
 
     def _after_saving(self, phase: int, epoch: int) -> None:
         self.saved_at = time.monotonic()
         if self.options.stop_when(phase, epoch):
             raise Stopped(f"left off in phase {phase} after epoch {epoch}")
 
-    def _log(self, report: EpochReport) -> None:
-        with open(self.folder / LOG_FILE, "a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(report), allow_nan=False) + "\n")
-
-    def _trim_log(self, phase: int, epochs_done: int) -> None:
-        """Forget logged epochs that were not saved and will be trained again."""
-        path = self.folder / LOG_FILE
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        kept = []
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:  # the last line of a process that was killed while writing it
-                break
-            if (entry["phase"], entry["epoch"]) <= (phase, epochs_done):
-                kept.append(line + "\n")
-        write_text(path, "".join(kept))
-
     # -- the record --------------------------------------------------------------------------
 
-    def _values(self, column: int) -> Values:
-        return {task.name: _finite(values_of(task, self.statistics[column, task.name]))
-                for task in self.tasks.values() if (column, task.name) in self.statistics}
-
     def make_record(self, status: Literal["complete", "failed"], reason: str = "") -> Record:
-        """The record of the phases that are done."""
-        columns = [self._values(column) for column in range(1, len(self.tasks) + 1)]
-        infos = [TaskInfo(name=task.name, kind=task.kind, metrics=tuple(
-            MetricInfo(name=metric.name, unit=metric.unit, primary=metric.primary,
-                       higher_is_better=metric.higher_is_better, formula=metric.formula)
-            for metric in metrics_of(task))) for task in self.tasks.values()]
-        matrix = {info.name: {metric.name: tuple(
-            column.get(info.name, {}).get(metric.name) for column in columns)
-            for metric in info.metrics} for info in infos}
+        """The record of the phases that are done.
+
+        Raises `RunError` when the method counts its costs wrongly.
+        """
+        return make_record(
+            self.plan, self.store, self.folder,
+            environment(self.fabric, self.recipe.precision, self.options.command), status,
+            reason or why_undefined(self.statistics), self.statistics, self.done, self._cost())
+
+    def _cost(self) -> Cost:
         learnt = sum(value.numel() for value in self.network.parameters())
         added = self.method.parameters_added(self.network)
-        return Record(
-            protocol=PROTOCOL_VERSION, run_id=self.folder.name, status=status,
-            reason=reason or why_undefined(self.statistics),
-            method=MethodInfo(name=self.config.method, config=self.config.method_config,
-                              kind=self.method.kind),
-            sequence=self.config.sequence,
-            dataset=DatasetInfo(name=self.config.dataset["name"],
-                                fingerprint=self.store.fingerprint,
-                                train_images=self.store.count("train"),
-                                eval_images=self.store.count("eval")),
-            seed=self.config.seed, tasks=tuple(infos), matrix=matrix, phases=tuple(self.done),
-            cost=Cost(parameters=learnt + added, parameters_added=added,
-                      carried_bytes=self.carried_bytes, exemplars=self.exemplars[0],
-                      exemplar_bytes=self.exemplars[1]),
-            config=self.config.canonical(),
-            environment=environment(self.fabric, self.recipe.precision, self.options.command))
-
-
-def _finite(values: dict[str, float]) -> dict[str, float | None]:
-    return {name: None if value != value else value for name, value in values.items()}
+        exemplars, exemplar_bytes = self.exemplars
+        try:
+            return Cost(parameters=learnt + added, parameters_added=added,
+                        carried_bytes=self.carried_bytes, exemplars=exemplars,
+                        exemplar_bytes=exemplar_bytes)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RunError(f"method '{self.config.method}' counts {first['loc'][0]} as "
+                           f"{first['input']!r}: {first['msg']}; correct parameters_added or "
+                           "exemplars") from None

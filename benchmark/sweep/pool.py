@@ -10,7 +10,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import tempfile
 import time
 import traceback
@@ -29,7 +28,7 @@ from benchmark.engine.execute import execute
 from benchmark.engine.options import Options
 from benchmark.engine.plan import make_plan
 from benchmark.engine.trainer import EpochReport, PhaseTrainer
-from benchmark.errors import Busy, LhlbenchError, RequestError
+from benchmark.errors import Busy, LhlbenchError, RequestError, Terminated
 from benchmark.sweep.progress import RunEvent
 from benchmark.sweep.status import PlannedRun, State, config_digest
 
@@ -192,4 +191,4 @@ class _Messenger(Callback):
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)  # an exception, so that half-written files are removed
+    raise Terminated(128 + number)  # an exception, so that half-written files are removed

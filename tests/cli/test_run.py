@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import pytest
 import yaml
 
 from tests.cli.conftest import SMALL
@@ -33,18 +34,19 @@ def test_json_output_is_the_record(run, capsys):
     assert record["status"] == "complete"
 
 
-def test_interrupting_a_run_says_how_to_go_on_and_the_next_one_does(run, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupting_a_run_says_how_to_go_on_and_the_next_one_does(sent, run, tmp_path):
     words = [sys.executable, "-m", "benchmark", "run", "--method", "lwf", "--sequence", "rooms_s1",
              *SMALL, "--set", "recipe.epochs=40"]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads wait for each other on a busy machine
     # A shell that runs these tests in the background makes them ignore Ctrl-C.
     running = subprocess.Popen(words, cwd=tmp_path, env=alone, stderr=subprocess.PIPE, text=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                               preexec_fn=lambda: signal.signal(sent, signal.SIG_DFL))
     assert running.stderr is not None
     for line in running.stderr:
         if line.startswith("phase 2/3"):
             break
-    running.send_signal(signal.SIGINT)
+    running.send_signal(sent)
     rest = running.stderr.read()
     assert running.wait(timeout=60) == 130
     assert rest.startswith("lhlbench: interrupted; the same command goes on")

@@ -108,6 +108,26 @@ def test_a_damaged_manifest(tmp_path: Path, spoil: Callable[[str], str]) -> None
         make(tmp_path / "toy")
 
 
+@pytest.mark.parametrize(("said", "instead"), [
+    ('"unit": "m"', '"unit": "km"'), ('"version": 1', '"version": 2'),
+    ('"fingerprint": "', '"fingerprint": "0'), ('"sha256": "', '"sha256": "0'),
+    ('"codec": null', '"codec": {"scale": NaN}')])
+def test_a_manifest_whose_fingerprint_is_not_that_of_its_content(
+        tmp_path: Path, said: str, instead: str) -> None:
+    manifest = make(tmp_path / "toy").folder / "manifest.json"
+    assert said in manifest.read_text()
+    manifest.write_text(manifest.read_text().replace(said, instead, 1))
+    with pytest.raises(DataError, match=r"manifest\.json (was changed|is damaged).* delete the"):
+        Store(tmp_path / "toy")
+
+
+def test_a_manifest_that_counts_other_images(tmp_path: Path) -> None:
+    manifest = make(tmp_path / "toy").folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"train": 3', '"train": 60'))
+    with pytest.raises(DataError, match=r"manifest\.json is damaged \(images says 60"):
+        Store(tmp_path / "toy")
+
+
 @pytest.mark.parametrize("size", [0, 5, 100, 200])
 def test_a_truncated_array(tmp_path: Path, size: int) -> None:
     path = make(tmp_path / "toy").folder / "train" / "depth.npy"

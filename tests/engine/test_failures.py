@@ -7,6 +7,7 @@ import errno
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
@@ -19,6 +20,7 @@ from benchmark.errors import RequestError, RunError
 from benchmark.record import RECORD_FILE, load_record
 from benchmark.report.submission.validation import first_problem
 from tests.helpers.plug_ins import plug_in
+from tests.helpers.tiny import tiny_plan
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_recorded(tiny, tmp_path):
@@ -44,6 +46,79 @@ def test_running_out_of_memory_is_recorded(tiny, tmp_path):
     assert "out of memory" in load_record(folder).reason
 
 
+@pytest.mark.parametrize(("error", "reason"), [
+    ("ValueError('no such teacher')", "ValueError: no such teacher in phase 2"),
+    ("ValueError()", "ValueError in phase 2"),
+    ("KeyError('depth')", "KeyError: 'depth' in phase 2"),
+    ("FileNotFoundError(2, 'No such file', 'weights.pt')", "FileNotFoundError: .* in phase 2"),
+    ("MemoryError()", "out of memory in phase 2 "),
+    ("RuntimeError(\"DefaultCPUAllocator: can't allocate memory: you tried\")",
+     "out of memory in phase 2: Default"),
+    ("SystemExit(0)", r"left the program \(exit 0\) in phase 2")])
+def test_any_error_of_a_method_is_recorded_with_its_place(error, reason, tiny, tmp_path):
+    with pytest.raises(RunError, match=rf"{reason}.*broken\.py, line 13, in ") as told:
+        tiny(plug_in(tmp_path, f"(_ for _ in ()).throw({error})"))
+    (folder,) = (tmp_path / "runs").iterdir()
+    record = load_record(folder)
+    assert (record.status, record.reason) == ("failed", str(told.value))
+    assert record.matrix["semantic"]["miou"][0] is not None
+    assert record.cost is not None
+    assert "\n" not in record.reason
+
+
+@pytest.mark.parametrize(("hook", "phase", "cost"), [
+    ("__init__(self, config): raise TypeError('no')", 1, False),
+    ("begin_phase(self, phase): raise TypeError('no')", 1, True),
+    ("end_phase(self, phase): raise TypeError('no')", 1, True),
+    ("predict(self, network, images, tasks): raise TypeError('no')", 1, True),
+    ("state_dict(self): raise TypeError('no')", 1, True),
+    ("parameters_added(self, network): raise TypeError('no')", 1, False)])
+def test_every_hook_may_fail(hook, phase, cost, tiny, tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text("from benchmark.method import Method\nclass Odd(Method):\n    name = 'odd'\n"
+                    f"    def {hook}\n")
+    with pytest.raises(RunError, match=rf"TypeError: no in phase {phase} .*odd\.py, line 4"):
+        tiny(str(path))
+    (folder,) = (tmp_path / "runs").iterdir()
+    record = load_record(folder)
+    assert record.status == "failed"
+    assert (record.cost is not None) == cost
+
+
+def test_a_wrong_count_is_told_after_the_first_phase(tiny, tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text("from benchmark.method import Method\nclass Odd(Method):\n    name = 'odd'\n"
+                    "    def parameters_added(self, network): return 2.5\n")
+    with pytest.raises(RunError, match=r"'odd' counts parameters.* as .*parameters_added"):
+        tiny(str(path))
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert load_record(folder).phases[0].task == "semantic"
+    assert len(load_record(folder).phases) == 1
+
+
+def test_a_recipe_that_does_not_fit_memory_is_recorded(tiny, tmp_path):
+    with pytest.raises(RunError, match=r"out of memory in phase 1.*lower recipe\.batch"):
+        tiny("finetune", settings=["recipe.head_channels=100000000"])
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert load_record(folder).status == "failed"
+
+
+def test_a_damaged_record_says_how_to_go_on(tiny):
+    run = tiny("finetune")
+    (run.folder / RECORD_FILE).write_text("{")
+    with pytest.raises(RequestError, match=r"not a record.*delete the file .*--overwrite"):
+        tiny("finetune")
+    (run.folder / RECORD_FILE).unlink()
+    assert tiny("finetune").record.matrix == run.record.matrix
+
+
+def test_a_module_that_leaves_the_program_is_refused(tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(RequestError, match=r"odd\.py cannot be imported: SystemExit: 0"):
+        tiny_plan(str(path))
+
+
 def test_a_failed_run_is_tried_again_from_its_last_phase(tiny, tmp_path):
     with pytest.raises(RunError):
         tiny(plug_in(tmp_path, "step.features.sum() * float('inf')"))
@@ -59,11 +134,11 @@ def test_a_full_disk_leaves_valid_files_and_the_run_can_go_on(tiny, tmp_path, mo
     save = checkpoint.save_state
     calls = []
 
-    def full(path, state):
+    def full(path, state, run):
         calls.append(path)
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(path, state)
+        save(path, state, run)
 
     monkeypatch.setattr(checkpoint, "save_state", full)
     with pytest.raises(RunError, match=r"No space left.*stays valid"):
@@ -92,6 +167,15 @@ def test_disk_filling_up_inside_a_write_keeps_the_old_file(tmp_path, monkeypatch
     assert torch.equal(found.pop("a"), torch.ones(3))
     assert found == {1: [2, "x", None, True]}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_as_such_by_safetensors_too(tiny, tmp_path, monkeypatch):
+    def full(tensors, file, metadata):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(RunError, match=r"cannot be written: No space left.*stays valid"):
+        tiny("finetune")
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"",
@@ -138,3 +222,19 @@ def test_a_phase_without_one_valid_pixel_names_its_file(cache, tmp_path):
     options = Options(runs=tmp_path / "runs", data_paths=DataPaths(cache), device="cpu")
     with pytest.raises(RequestError, match=r"'mask' has no valid pixel.*mask/scene0\.png"):
         execute(plan, options)
+
+
+@pytest.mark.parametrize(("settings", "method_settings", "message"), [
+    (["recipe.lr=.inf"], [], "recipe: lr: inf is not a finite number"),
+    (["recipe.lr=1e400"], [], "recipe: lr: inf is not a finite number"),
+    (["recipe.scales=[1.0, .inf]"], [], "recipe: scales.1: inf is not a finite number"),
+    (["recipe.weight_decay=.nan"], [], "recipe: weight_decay: "),
+    (["held_out=.nan"], [], "held_out: nan is not a finite number"),
+    ([], ["weight=.inf"], r"--method-set \(ewc\): weight: inf is not a finite number"),
+    (["recipe.lr=2001-99-99"], [], "'2001-99-99' is not a YAML value"),
+    (["recipe.lr=!!int abc"], [], "'!!int abc' is not a YAML value"),
+    (["recipe.lr=" + "9" * 5000], [], "is not a YAML value"),
+    (["recipe.crop=" + "[" * 5000], [], "is not a YAML value")])
+def test_settings_no_record_could_hold_are_refused(settings, method_settings, message):
+    with pytest.raises(RequestError, match=message):
+        tiny_plan("ewc", settings=settings, method_settings=method_settings)

@@ -151,6 +151,25 @@ def test_a_file_that_is_no_method_is_refused(text, message, tmp_path):
         find_method(str(path))
 
 
+@pytest.mark.parametrize("name", ["'My Method'", "'../evil'", "'/abs'", "''", "'naïve'", "3",
+                                  repr("a" * 171), "'.hidden'"])
+def test_a_name_that_cannot_name_a_folder_is_refused_before_training(name, tiny, tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text(f"from benchmark.method import Method\nclass Odd(Method):\n    name = {name}\n",
+                    encoding="utf-8")
+    with pytest.raises(RequestError, match=r"its name is .* names the folders of its runs"):
+        tiny(str(path))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_kind_that_does_not_exist_is_refused_before_training(tiny, tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text("from benchmark.method import Method\n"
+                    "class Odd(Method):\n    name, kind = 'odd', 'oracle'\n")
+    with pytest.raises(RequestError, match="its kind is 'oracle'; it must be one of lifelong"):
+        tiny(str(path))
+
+
 def test_edited_updates_are_applied_after_the_optimiser(tiny, tmp_path):
     """A method that takes back every step of the backbone leaves it as it was, under Adam too."""
     path = tmp_path / "still.py"

@@ -170,9 +170,9 @@ def test_failures_are_reported_and_the_rest_is_done(tiny, tmp_path, capsys):
 
     assert invoke([*request, "--dry-run"]) == 0
     out, err = capsys.readouterr()
-    assert "5 runs: 1 done, 1 failed before (--retry-failed tries again), 3 left" in err
+    assert "5 runs: 1 done, 2 failed before (--retry-failed tries again), 2 left" in err
     assert [line.split()[0] for line in out.splitlines()] == [
-        "left", "left", "failed", "done", "left"]
+        "left", "failed", "failed", "done", "left"]
 
 
 def test_finished_runs_start_no_process_and_old_failures_are_reported(tiny, tmp_path, capsys,

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from benchmark.data.store.codec import Codec
 from benchmark.errors import DataError, unknown
+from benchmark.files import digest
 from benchmark.tasks import Task
 from benchmark.tasks.registry import UnknownKind
 
@@ -66,6 +69,14 @@ class Manifest(BaseModel):
         return arrays
 
 
+def fingerprint_of(version: int, tasks: Sequence[Any], arrays: Mapping[str, Mapping[str, Any]],
+                   marks: Mapping[str, str]) -> str:
+    """The fingerprint of a store, from what its manifest says as JSON values."""
+    given = {key: {name: value for name, value in info.items() if value is not None}
+             for key, info in arrays.items()}
+    return digest([version, tasks, given, *([marks] if marks else [])])[:16]
+
+
 class Store:
     """A finished store, opened for reading."""
 
@@ -74,7 +85,8 @@ class Store:
         self.folder = folder
         path = folder / MANIFEST
         try:
-            self.manifest = Manifest.model_validate_json(path.read_bytes())
+            text = path.read_bytes()
+            self.manifest = Manifest.model_validate_json(text)
         except FileNotFoundError:
             raise DataError(f"{folder} is not a store: it has no {MANIFEST}") from None
         except ValidationError as error:
@@ -82,12 +94,29 @@ class Store:
                             "delete the folder to have it made again") from None
         except UnknownKind as error:
             raise DataError(f"{path}: {error}") from None
+        self._require_fingerprint(path, json.loads(text))
         self.tasks = {task.name: task for task in self.manifest.tasks}
         wanted = {f"{split}/{name}" for split in self.manifest.images
                   for name in (IMAGE, *self.tasks)}
         if set(self.manifest.images) != set(SPLITS) or wanted - set(self.manifest.arrays):
             raise DataError(f"{path} is incomplete; delete the folder to have it made again")
+        for key, info in self.manifest.arrays.items():
+            count = self.manifest.images["train" if key.startswith("train/") else "eval"]
+            if info.shape[:1] != (count,):
+                raise DataError(f"{path} is damaged (images says {count} of {key}, its shape is "
+                                f"{list(info.shape)}); delete the folder to have it made again")
         self._arrays = {key: self._open(key, info) for key, info in self.manifest.arrays.items()}
+
+    def _require_fingerprint(self, path: Path, content: dict[str, Any]) -> None:
+        """Compared as written: a later version's defaults of tasks are no part of it."""
+        try:
+            found = fingerprint_of(content["version"], content["tasks"], content["arrays"],
+                                   content.get("marks", {}))
+        except ValueError:  # NaN and infinity are no JSON
+            found = "none"
+        if found != self.manifest.fingerprint:
+            raise DataError(f"{path} was changed: its fingerprint is {self.manifest.fingerprint}, "
+                            f"its content gives {found}; delete the folder to have it made again")
 
     def _open(self, key: str, info: ArrayInfo) -> NDArray[Any]:
         path = self.folder / f"{key}.npy"

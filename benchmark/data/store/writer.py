@@ -18,9 +18,18 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from benchmark.data.store.codec import DTYPE, Codec
-from benchmark.data.store.files import IMAGE, MANIFEST, SPLITS, ArrayInfo, Manifest, Split, Store
+from benchmark.data.store.files import (
+    IMAGE,
+    MANIFEST,
+    SPLITS,
+    ArrayInfo,
+    Manifest,
+    Split,
+    Store,
+    fingerprint_of,
+)
 from benchmark.errors import DataError, RequestError
-from benchmark.files import digest, write_json
+from benchmark.files import write_json
 from benchmark.tasks import Task
 from benchmark.tasks.registry import find_kind
 
@@ -113,12 +122,11 @@ class StoreWriter:
                                     shape=array.shape, codec=self._codecs[key])
         images = {split: self._arrays[f"{split}/{IMAGE}"].shape[0] for split in SPLITS}
         tasks = [task.model_dump() for task in self.tasks.values()]
-        content = {key: info.model_dump(exclude_none=True) for key, info in arrays.items()}
-        identity = [version, tasks, content, *([self.marks] if self.marks else [])]
+        content = {key: info.model_dump() for key, info in arrays.items()}
         manifest = Manifest(name=name, version=version, tasks=tuple(self.tasks.values()),
-                            fingerprint=digest(identity)[:16], images=images, arrays=arrays,
-                            source=dict(source), marks=self.marks, notes=tuple(notes),
-                            files=self.files)
+                            fingerprint=fingerprint_of(version, tasks, content, self.marks),
+                            images=images, arrays=arrays, source=dict(source), marks=self.marks,
+                            notes=tuple(notes), files=self.files)
         (self.folder / _JOURNAL).unlink(missing_ok=True)
         write_json(self.folder / MANIFEST, manifest.model_dump(mode="json"))
 

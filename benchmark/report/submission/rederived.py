@@ -42,6 +42,16 @@ def matrix_problems(record: Record, folder: Path) -> Iterator[str]:
                             if row[phase - 1] is not None)
 
 
+def is_checkable(record: Record) -> bool:
+    """Whether the kinds of the record's tasks are known here, with the code it was made with."""
+    try:
+        for task in record.tasks:
+            find_kind(task.kind)
+    except RequestError:
+        return False
+    return next(_other_code(record), None) is None
+
+
 def _other_code(record: Record) -> Iterator[str]:
     """Task kinds whose files were others when the record was made."""
     recorded = record.config.get("task_kinds")
