@@ -100,10 +100,10 @@ def run(folder: Path, sequence: str, value: str, *settings: str) -> tuple[Path, 
 def test_a_run_warns_and_its_record_survives_validation(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, record = run(tmp_path, "rooms_s1", "float('nan')", *TINY, "recipe.epochs=1")
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     second = record.tasks[1].name
-    lines = [line for line in told.err.splitlines() if line.startswith("warning")]
-    assert [line.split(":")[1].strip() for line in lines] == [
+    lines = [line for line in printed.err.splitlines() if "warning" in line]
+    assert [line.split(": ")[2] for line in lines] == [
         f"{second} after phase {phase}" for phase in (2, 3)]
     assert record.status == "complete"
     assert record.reason.endswith(f": {second} after phase 2, {second} after phase 3")

@@ -173,7 +173,7 @@ def test_check_names_what_is_broken(tmp_path, capsys):
     assert invoke(["check", str(path)]) == 1
     printed = capsys.readouterr()
     assert "BROKEN is_not_finetune" in printed.out
-    assert "1 of 11 checks are broken" in printed.err
+    assert "1 of 12 checks are broken" in printed.err
 
 
 @pytest.mark.parametrize(("words", "message"), [

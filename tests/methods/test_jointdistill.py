@@ -258,7 +258,7 @@ def test_scoring_takes_no_gradient_from_the_step_that_follows(precision, cache):
     learner.old_losses = {"semantic": 1.0, "depth": 1.0}
     learner.begin_phase(phase)
     train = trainer(learner, phase, precision)
-    train._step(steps(phase)[0])  # the first of an epoch
+    train.train_step(steps(phase)[0])  # the first of an epoch
     assert all(p.grad is not None for p in phase.network.parameters())
     assert all(p.grad is not None for p in learner.parameters())
 
