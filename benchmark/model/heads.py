@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.config.recipe import Recipe
+from benchmark.model.dilated import dilated_convolution
 
 JOINT_WIDTH = 64
 """Widest heads that are trained in one pass: narrow ones spend their time on the number of calls,
@@ -83,9 +84,11 @@ def _aspp(pyramids: Sequence[Any], features: Tensor) -> Tensor:
     """
     *spatial, pooled = zip(*(pyramid.convs for pyramid in pyramids), strict=True)
     count, dropout = len(pyramids), pyramids[0].project[3]
-    maps = [_grouped(_activated([branch[1] for branch in branches],
-                                _dilated([branch[0] for branch in branches], features)), count)
-            for branches in spatial]
+    maps = []
+    for branches in spatial:
+        weight = _stacked([branch[0].weight for branch in branches])
+        convolved = dilated_convolution(features, weight, branches[0][0].dilation[0])
+        maps.append(_grouped(_activated([branch[1] for branch in branches], convolved), count))
     mean = F.conv2d(features.mean((2, 3), keepdim=True),
                     _stacked([branch[1].weight for branch in pooled]))
     mean = _activated([branch[2] for branch in pooled], mean)
@@ -103,20 +106,6 @@ def _grouped(maps: Tensor, count: int) -> Tensor:
     """[B, count * width, h, w] as [B, h, w, count, width]."""
     grouped: Tensor = maps.permute(0, 2, 3, 1).unflatten(-1, (count, -1))
     return grouped
-
-
-def _dilated(convolutions: Sequence[nn.Conv2d], features: Tensor) -> Tensor:
-    """Convolutions of the same dilation side by side, without the rows and columns of their kernels
-    that lie in the padding wherever the kernel is put."""
-    kernel, rates = convolutions[0].kernel_size, convolutions[0].dilation
-    kept = [slice(None) if size == 1 or rate < length else slice(size // 2, size // 2 + 1)
-            for size, rate, length in zip(kernel, rates, features.shape[-2:], strict=True)]
-    weights = [convolution.weight for convolution in convolutions]
-    if kept != [slice(None)] * 2:
-        weights = [weight[:, :, kept[0], kept[1]] for weight in weights]
-    weight = _stacked(weights)
-    padding = [rate * (size // 2) for rate, size in zip(rates, weight.shape[-2:], strict=True)]
-    return F.conv2d(features, weight, padding=padding, dilation=rates)
 
 
 def _activated(norms: Sequence[Any], maps: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from benchmark.config.recipe import Recipe
+from benchmark.model.dilated import dilated_convolution
 from benchmark.model.heads import JOINT_WIDTH, Head, decode, upsample
 from benchmark.model.network import Network
 from benchmark.tasks import Task
@@ -121,3 +122,43 @@ def test_network_enlarges_in_full_precision_as_the_recipe_says(align_corners):
     assert raw.dtype == torch.bfloat16
     torch.testing.assert_close(large, F.interpolate(raw.float(), (32, 48), mode="bilinear",
                                                     align_corners=align_corners))
+
+
+@pytest.mark.parametrize("size", [(6, 8), (3, 5), (12, 16), (2, 40)])
+@pytest.mark.parametrize("dilation", [1, 2, 3, 12])
+def test_dilated_convolution_is_exact(size, dilation):
+    weight = torch.randn(5, CHANNELS, 3, 3, dtype=torch.float64, requires_grad=True)
+    features = features_of(size)
+    expected = F.conv2d(features, weight, padding=dilation, dilation=dilation)
+    found = dilated_convolution(features, weight, dilation)
+    mask = torch.randn_like(expected)
+    assert_equal([found, *torch.autograd.grad(found, [features, weight], mask)],
+                 [expected, *torch.autograd.grad(expected, [features, weight], mask)])
+
+
+@pytest.mark.parametrize("frozen", ["features", "weight"])
+def test_dilated_convolution_leaves_out_gradients_that_nothing_needs(frozen):
+    inputs = {"features": features_of((6, 8)).detach(),
+              "weight": torch.randn(5, CHANNELS, 3, 3, dtype=torch.float64)}
+    learnt = inputs[({*inputs} - {frozen}).pop()].requires_grad_()
+    dilated_convolution(**inputs, dilation=4).sum().backward()
+    expected = learnt.grad.clone()
+    learnt.grad = None
+    F.conv2d(*inputs.values(), padding=4, dilation=4).sum().backward()
+    torch.testing.assert_close(expected, learnt.grad)
+    assert inputs[frozen].grad is None
+
+
+def test_dilated_convolution_in_bf16_gives_gradients_of_the_weights_type():
+    weight = torch.randn(5, CHANNELS, 3, 3, requires_grad=True)
+    features = features_of((6, 8)).detach().float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = dilated_convolution(features, weight, 4)
+    found.float().square().sum().backward()
+    expected = weight.grad.clone(), features.grad.clone()
+    weight.grad = features.grad = None
+    F.conv2d(features, weight, padding=4, dilation=4).square().sum().backward()
+    assert found.dtype == torch.bfloat16
+    for one, other in zip(expected, (weight.grad, features.grad), strict=True):
+        assert one.dtype == torch.float32
+        assert F.cosine_similarity(one.flatten(), other.flatten(), 0) > 0.999
