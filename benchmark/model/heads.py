@@ -35,7 +35,7 @@ class Head(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [B, C, h, w] to the raw output [B, channels, h, w]."""
-        return _decode([self], features)[0]
+        return decode_jointly([self], features)[0]
 
 
 class ASPP(nn.Module):
@@ -63,12 +63,13 @@ def decode(heads: Sequence[Head], features: Tensor) -> list[Tensor]:
     Narrow heads in training go through every layer together, as groups of one convolution.
     """
     if heads[0].width <= JOINT_WIDTH and all(head.training for head in heads):
-        return _decode(heads, features)
+        return decode_jointly(heads, features)
     return [head(features) for head in heads]
 
 
-def _decode(heads: Sequence[Any], features: Tensor) -> list[Tensor]:
-    """Raw outputs of heads, in training if there are several; channels of one lie side by side."""
+def decode_jointly(heads: Sequence[Any], features: Tensor) -> list[Tensor]:
+    """The raw outputs of heads of one recipe on the same features, from one pass through every
+    layer, of which each head is a group; several heads must be in training."""
     count = len(heads)
     inner = _aspp([head[0] for head in heads], features)
     inner = F.conv2d(inner, _stacked([head[1].weight for head in heads]), padding=1, groups=count)
@@ -88,24 +89,27 @@ def _aspp(pyramids: Sequence[Any], features: Tensor) -> Tensor:
     for branches in spatial:
         weight = _stacked([branch[0].weight for branch in branches])
         convolved = dilated_convolution(features, weight, branches[0][0].dilation[0])
-        maps.append(_grouped(_activated([branch[1] for branch in branches], convolved), count))
+        maps.append(_activated([branch[1] for branch in branches], convolved))
     mean = F.conv2d(features.mean((2, 3), keepdim=True),
                     _stacked([branch[1].weight for branch in pooled]))
     mean = _activated([branch[2] for branch in pooled], mean)
     weights = [pyramid.project[0].weight for pyramid in pyramids]
     split = weights[0].shape[1] - mean.shape[1] // count
-    joined = torch.cat(maps, dim=-1).flatten(3).permute(0, 3, 1, 2)
-    projected = F.conv2d(joined, _stacked([weight[:, :split] for weight in weights]), groups=count)
+    projected = F.conv2d(_by_head(maps, count), _stacked([weight[:, :split] for weight in weights]),
+                         groups=count)
     projected += F.conv2d(mean, _stacked([weight[:, split:] for weight in weights]), groups=count)
     projected = _activated([pyramid.project[1] for pyramid in pyramids], projected)
     dropped: Tensor = dropout(projected)
     return dropped
 
 
-def _grouped(maps: Tensor, count: int) -> Tensor:
-    """[B, count * width, h, w] as [B, h, w, count, width]."""
-    grouped: Tensor = maps.permute(0, 2, 3, 1).unflatten(-1, (count, -1))
-    return grouped
+def _by_head(maps: Sequence[Tensor], count: int) -> Tensor:
+    """The maps of all branches, [B, count * width, h, w] each, as one with the channels of a head
+    side by side."""
+    if count == 1:
+        return torch.cat(list(maps), dim=1)
+    last = [each.permute(0, 2, 3, 1).unflatten(-1, (count, -1)) for each in maps]
+    return torch.cat(last, dim=-1).flatten(3).permute(0, 3, 1, 2)
 
 
 def _activated(norms: Sequence[Any], maps: Tensor) -> Tensor:
@@ -139,7 +143,7 @@ def upsample(maps: Tensor, size: Sequence[int], align_corners: bool = False) -> 
     with torch.autocast(maps.device.type, enabled=False):
         rows, columns = (_interpolation(length, target, align_corners, resized.dtype, maps.device)
                          for length, target in zip(maps.shape[-2:], size, strict=True))
-        return rows.T @ resized @ columns
+        return rows.T @ (resized @ columns)
 
 
 @cache
