@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_TEMPORARY = re.compile(r"\.\w+\.(json|jsonl|md|npz|png|safetensors|yaml)\.[a-z0-9_]{8}")
+_TEMPORARY = re.compile(r"\.\w+\.(json|jsonl|md|npy|npz|png|safetensors|yaml)\.[a-z0-9_]{8}")
 """Names that `write_atomically` gives, of the kinds of files a run leaves."""
 
 
