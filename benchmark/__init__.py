@@ -1,6 +1,25 @@
-"""lhlbench: a benchmark for lifelong heterogeneous learning of dense prediction."""
+"""lhlbench: a benchmark for lifelong heterogeneous learning of dense prediction.
+
+From Python: `benchmark.load_network(RUN)`, see `benchmark.interface`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.interface import load_network as load_network
 
 __version__ = "0.1.0"
 
 # Part of every run id: raised whenever a change of the harness changes numbers.
 PROTOCOL_VERSION = 1
+
+__all__ = ["PROTOCOL_VERSION", "__version__", "load_network"]
+
+
+def __getattr__(name: str) -> Any:
+    """The Python interface, imported when it is first asked for: it stands above all modules."""
+    if name in __all__:
+        from benchmark import interface
+
+        return getattr(interface, name)
+    raise AttributeError(f"module 'benchmark' has no attribute '{name}'")

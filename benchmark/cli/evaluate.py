@@ -21,7 +21,7 @@ from benchmark.cli.options import (
     require_folder,
 )
 from benchmark.cli.output import metric_text, print_json
-from benchmark.errors import RequestError, RunError
+from benchmark.errors import RunError
 
 if TYPE_CHECKING:
     from benchmark.data.store.files import Store
@@ -48,11 +48,12 @@ def evaluate(run: RunName,
     """
     from benchmark.data.sources.source import DataPaths, default_cache
     from benchmark.engine.reevaluate import (
-        differences,
         evaluated_tasks,
         evaluation_store,
         machine_differences,
         measure,
+        require_same_data,
+        values_that_differ,
     )
     from benchmark.engine.trained import open_trained
 
@@ -61,13 +62,10 @@ def evaluate(run: RunName,
     record, own = trained.record, sequence is None and not settings
     store = evaluation_store(record, DataPaths(default_cache(), data_root), sequence,
                              settings or ())
-    if own and store.fingerprint != record.dataset.fingerprint:
-        raise RequestError(f"the data set is not the one {record.run_id} was trained on: its "
-                           f"fingerprint is {store.fingerprint}, the record has "
-                           f"{record.dataset.fingerprint}; put the run's files back, or evaluate "
-                           "on it as another data set with --sequence")
+    if own:
+        require_same_data(record, store)
     values = measure(trained, store, evaluated_tasks(trained, store, names_in(tasks)))
-    wrong = differences(record, values) if own else []
+    wrong = values_that_differ(record, values) if own else []
     if as_json:
         print_json({"run_id": record.run_id, "dataset": {
             "name": store.manifest.name, "fingerprint": store.fingerprint,

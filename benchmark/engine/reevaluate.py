@@ -113,7 +113,25 @@ def measure(trained: TrainedNetwork, store: Store, tasks: Sequence[Task]) -> Val
     return values_after(last, tasks, {(last, name): fields for name, fields in found.items()})
 
 
-def differences(record: Record, values: Values) -> list[Difference]:
+def measure_again(trained: TrainedNetwork, data_paths: DataPaths) -> Values:
+    """The metrics of all tasks on the run's own data set. Raises `RequestError` when the data are
+    not those that the run saw."""
+    record = trained.record
+    store = evaluation_store(record, data_paths)
+    require_same_data(record, store)
+    return measure(trained, store, evaluated_tasks(trained, store))
+
+
+def require_same_data(record: Record, store: Store) -> None:
+    """Raise `RequestError` unless the store holds the data that a run was trained on."""
+    if store.fingerprint != record.dataset.fingerprint:
+        raise RequestError(f"the data set is not the one {record.run_id} was trained on: its "
+                           f"fingerprint is {store.fingerprint}, the record has "
+                           f"{record.dataset.fingerprint}; put the run's files back, or evaluate "
+                           "on it as another data set with --sequence")
+
+
+def values_that_differ(record: Record, values: Values) -> list[Difference]:
     """The values that are not those of the last column of the record's matrix."""
     return [Difference(task, metric, stored, value)
             for task, metrics in values.items() for metric, value in metrics.items()

@@ -32,11 +32,15 @@ def find_run(name: str | Path, runs: Path) -> Path:
     if len(found) > 1:
         raise RequestError(f"{len(found)} runs in {runs} begin with '{name}': "
                            f"{', '.join(found[:5])}{', ...' if len(found) > 5 else ''}")
-    if not found and any(shipped("results/published").rglob(f"{path.name}/{RECORD_FILE}")):
+    if not found and any(file.parent.name == path.name
+                         for file in shipped("results/published").rglob(RECORD_FILE)):
         raise RequestError(f"{name} is a published run: its record was kept, its weights were not; "
                            "lhlbench show gives the command that trains it again")
+    if not known:
+        raise RequestError(f"there is no run '{name}', and none at all in {runs}; --runs names "
+                           "another folder")
     if not found:
-        raise unknown(f"run in {runs}", str(name), known)
+        raise unknown("run", str(name), known)
     return known[found[0]]
 
 

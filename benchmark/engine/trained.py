@@ -68,7 +68,7 @@ class TrainedNetwork:
         """What every task says of images, in the task's own unit, on the CPU.
 
         `images` are [B, 3, H, W] or [3, H, W], RGB, uint8 or floating point in [0, 1], of any size.
-        Classes are [B, H, W] (int64), probabilities of binary tasks [B, H, W], other maps
+        Classes are [B, H, W] (uint8), probabilities of binary tasks [B, H, W], other maps
         [B, channels, H, W]; B is 1 for a single image. Raises `RequestError` for images of another
         form and for a task that was not learnt.
         """

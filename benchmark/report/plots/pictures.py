@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -19,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import Bbox, TransformedBbox
 
 from benchmark.report.plots.figure import new_figure, text_width, wrapped
-from benchmark.report.plots.style import TEXT_SIZE
+from benchmark.report.plots.style import SETTINGS, TEXT_SIZE
 from benchmark.tasks.appearance import (
     ClassLegend,
     ColourBar,
@@ -88,13 +89,14 @@ def figure_of_blocks(title: str, about: str, blocks: Sequence[PictureBlock]) -> 
 
 def key_figure(key: ColourKey) -> Figure:
     """A figure of a key alone, as wide as its content needs when it is saved cropped."""
-    figure = Figure(figsize=(BAR if isinstance(key, ColourBar) else _ALONE, 1.0))
-    if isinstance(key, ColourBar):
-        place = figure.add_axes((0.05, 0.6, 0.9, 0.15))
-        _label_bar(figure.colorbar(_scale(key), cax=place, orientation="horizontal"), key)
-    else:
-        figure.set_layout_engine("constrained")
-        _draw_key(figure, [], key, _ALONE)
+    with rc_context(SETTINGS):
+        figure = Figure(figsize=(BAR if isinstance(key, ColourBar) else _ALONE, 1.0))
+        if isinstance(key, ColourBar):
+            place = figure.add_axes((0.05, 0.6, 0.9, 0.15))
+            _label_bar(figure.colorbar(_scale(key), cax=place, orientation="horizontal"), key)
+        else:
+            figure.set_layout_engine("constrained")
+            _draw_key(figure, [], key, _ALONE)
     return figure
 
 
