@@ -82,7 +82,7 @@ class PhotographPredictor:
         """
         height, width = photograph.shape[-2:]
         shown = resize_image(photograph, self.working.of((height, width)))
-        images = pixels(torch.from_numpy(shown)[None].to(self.trained.device))
+        images = pixels(torch.tensor(shown)[None].to(self.trained.device))
         try:
             raws = self.trained.outputs(images, self.tasks)
             found = {}

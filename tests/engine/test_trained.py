@@ -142,7 +142,7 @@ def test_published_runs_and_empty_folders_say_what_to_do(tmp_path):
     published = next(shipped("results/published").rglob("record.json")).parent
     with pytest.raises(RequestError, match="is a published run: its record was kept"):
         benchmark.load_network(published.name, tmp_path)
-    with pytest.raises(RequestError, match="none at all in .*; --runs names another folder"):
+    with pytest.raises(RequestError, match=r"none at all in .*; --runs names another folder"):
         benchmark.load_network("had", tmp_path)
 
 
@@ -235,7 +235,7 @@ def test_a_method_of_ones_own_is_run_only_where_it_is_named_and_unchanged(tmp_pa
     file = tmp_path / "doubled.py"
     file.write_text(textwrap.dedent(OWN))
     folder = short_run(tmp_path / "runs", cache, str(file), "rooms_s1").folder
-    with pytest.raises(RequestError, match="name its file with --method FILE.py"):
+    with pytest.raises(RequestError, match="name its file with --method FILE"):
         benchmark.load_network(folder)
     trained = benchmark.load_network(folder, method=str(file))
     images = torch.rand(1, 3, 24, 32)
