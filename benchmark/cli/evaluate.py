@@ -81,16 +81,15 @@ def evaluate(run: RunName,
                            f" ({'; '.join(reasons)})" if reasons else
                            " (device, threads and versions are those of the run)"))
     if own and not as_json:
-        count = sum(map(len, values.values()))
-        print(f"all {count} values equal those of the record, bit for bit")
+        print(f"all {sum(map(len, values.values()))} values equal those of the record, bit for bit")
 
 
 def _print_values(trained: TrainedNetwork, store: Store, values: Values) -> None:
     from benchmark.cli.matrix import metric_heading
 
     record = trained.record
-    table = Table(title=f"{record.run_id} on {store.count('eval')} evaluation images of "
-                  f"{store.manifest.name}", title_justify="left", header_style="bold")
+    table = Table(title=f"{record.method.name} on {record.sequence}, seed {record.seed}",
+                  title_justify="left", header_style="bold")
     table.add_column("task")
     table.add_column("metric")
     table.add_column(f"after {len(record.tasks)}", justify="right")
@@ -101,3 +100,5 @@ def _print_values(trained: TrainedNetwork, store: Store, values: Values) -> None
                           style="bold" if metric.primary else "dim",
                           end_section=number == len(task.metrics) - 1)
     Console().print(table)
+    print(f"evaluation images: {store.count('eval')}, of {store.manifest.name} "
+          f"({store.fingerprint})")
