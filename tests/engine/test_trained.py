@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 import textwrap
 
 import numpy as np
@@ -253,9 +251,3 @@ def test_a_file_is_no_substitute_for_a_method_by_its_name(finished, tmp_path):
     file.write_text("raise SystemExit('this must never be executed')")
     with pytest.raises(LhlbenchError, match="name no file: it was a method by its name"):
         benchmark.load_network(finished.folder, method=str(file))
-
-
-def test_importing_the_package_and_its_interface_imports_no_torch():
-    code = ("import benchmark, sys; benchmark.load_network; "
-            "sys.exit('torch' in sys.modules or hasattr(benchmark, 'nothing'))")
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
