@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Part of every run id: raised whenever a change of the harness changes numbers.
-PROTOCOL_VERSION = 1
+# Part of every run id: raised whenever a change of the harness changes numbers. What each changed:
+# docs/decisions.md, "Protocol versions".
+PROTOCOL_VERSION = 2
 
 _INTERFACE = ("load_network", "load_runs", "run")
 __all__ = ["PROTOCOL_VERSION", "__version__", "load_network", "load_runs", "run"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from benchmark import PROTOCOL_VERSION
 from benchmark.config.family import find_sequence, shipped_sequences
 from benchmark.config.overrides import override
 from benchmark.data.sources.source import DataPaths, find_source, source_config
@@ -141,7 +142,8 @@ def values_that_differ(record: Record, values: Values) -> list[Difference]:
 def machine_differences(record: Record, device: torch.device) -> list[str]:
     """What differs from the machine and the software of the run and may change last digits."""
     environment = record.environment
-    pairs: list[tuple[str, Any, Any]] = [("device", environment.get("device"), device.type)]
+    pairs: list[tuple[str, Any, Any]] = [("protocol", record.protocol, PROTOCOL_VERSION),
+                                         ("device", environment.get("device"), device.type)]
     if device.type == "cpu":
         pairs.append(("threads", environment.get("threads"), _threads(record)))
     pairs += [(name, version, installed(name))
