@@ -36,6 +36,13 @@ class Interrupted(LhlbenchError):
     exit_code = 130
 
 
+class Unfinished(LhlbenchError):
+    """Stopped by a signal or a limit before all was done; the same command goes on. Exit code
+    75, which asks to be tried again."""
+
+    exit_code = 75
+
+
 class Terminated(SystemExit):
     """A signal ends the process; told apart from code of a user that leaves the program."""
 

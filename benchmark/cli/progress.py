@@ -20,7 +20,9 @@ from benchmark.sweep.progress import RunEvent, SweepProgress
 
 _ENDED_SHOWN = 8
 """Rows of runs that have ended, kept above the running ones."""
-_COLOURS = {"done": "green", "failed": "red", "busy": "yellow"}
+_COLOURS = {"done": "green", "failed": "red", "elsewhere": "yellow", "left": "yellow"}
+_WORDS = {"elsewhere": "running elsewhere", "left": "left off"}
+"""What to say of states whose names do not say it."""
 
 
 class Display:
@@ -118,14 +120,17 @@ class SweepDisplay(Display):
 
 
 class SweepLines(SweepDisplay):
-    """One line when a run begins and one when it ends."""
+    """One line when a run begins, warns and ends."""
 
     def show(self, event: RunEvent) -> None:
         number, runs = self.progress.number(event.run), len(self.progress.latest)
         name = f"[{number}/{runs}] {event.run.request}"
-        if event.state != "running":
+        if event.warning:
+            text = f"{name}: warning: {event.warning}"
+        elif event.state != "running":
             left = self.progress.seconds_left()
-            text = (f"{name}: {event.state} in {duration(event.seconds)}"
+            took = f" in {duration(event.seconds)}" if event.seconds else ""
+            text = (f"{name}: {_WORDS.get(event.state, event.state)}{took}"
                     + (f", about {duration(left)} left" if left else ""))
         elif not event.position:
             text = f"{name}: begins"
@@ -152,6 +157,9 @@ class SweepTable(SweepDisplay):
         self._live.stop()
 
     def show(self, event: RunEvent) -> None:
+        if event.warning:
+            self.console.print(f"{event.run.request}: warning: {event.warning}", markup=False,
+                               soft_wrap=True)
         if event.state == "running":
             self._begun.setdefault(event.run.run_id, time.monotonic())
         else:
@@ -163,7 +171,8 @@ class SweepTable(SweepDisplay):
             table.add_column(heading, no_wrap=True)
         table.add_column("time", justify="right")
         for event in self._ended[-_ENDED_SHOWN:]:
-            table.add_row(str(event.run.request), Text(event.state, _COLOURS[event.state]), "", "",
+            table.add_row(str(event.run.request), Text(_WORDS.get(event.state, event.state),
+                                                            _COLOURS[event.state]), "", "",
                           duration(event.seconds))
         for event in self.progress.running:
             begun = self._begun.get(event.run.run_id, time.monotonic())
@@ -175,7 +184,8 @@ class SweepTable(SweepDisplay):
     def _summary(self) -> str:
         counts, left = self.progress.counts(), self.progress.seconds_left()
         parts = [f"{counts['done']} of {len(self.progress.latest)} done"]
-        parts += [f"{counts[state]} {state}" for state in ("failed", "busy") if counts[state]]
+        parts += [f"{counts[state]} {_WORDS.get(state, state)}" for state in ("failed", "elsewhere")
+                  if counts[state]]
         parts += [f"about {duration(left)} left"] if left else []
         return ", ".join(parts)
 
