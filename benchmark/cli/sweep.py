@@ -154,9 +154,9 @@ def _run_all(planned: Sequence[PlannedRun], launch: LaunchSettings, sweep: Sweep
              or (run.state == "failed" and retry_failed)]
     if not ready:
         return list(planned)
-    require_writable(launch.runs)
     workers = launch.workers and min(launch.workers, len(ready))
     launcher = make_launcher(replace(launch, workers=workers))
+    require_writable(launch.runs)
     progress = SweepProgress(ready, launcher.workers)
     kind = SweepTable if console.is_terminal else SweepLines
     display: SweepDisplay = kind(console, progress)
