@@ -43,6 +43,10 @@ class RunDisplay(Display, Callback):
     def __init__(self, console: Console) -> None:
         self.console = console
 
+    def resumes(self, phase: int, epochs_done: int) -> None:
+        self.console.print(f"going on in phase {phase} after epoch {epochs_done}" if epochs_done
+                           else f"going on with phase {phase}", highlight=False)
+
     def evaluated(self, phase: int, values: dict[str, dict[str, float | None]]) -> None:
         text = "  ".join(f"{task} {name} {metric_text(value)}" for task, metrics in values.items()
                          for name, value in list(metrics.items())[:1])
@@ -57,10 +61,9 @@ class RunLines(RunDisplay):
     """One line per phase, for logs."""
 
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
-        resumed = f", going on after epoch {trainer.epochs_done}" if trainer.epochs_done else ""
         self.console.print(f"phase {number}/{phases}: {trainer.phase.label}, "
                            f"{len(trainer.phase.data)} images, "
-                           f"{trainer.recipe.epochs} epochs{resumed}", highlight=False)
+                           f"{trainer.recipe.epochs} epochs", highlight=False)
 
 
 class RunBars(RunDisplay):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.data.loading.array_loader import Preload
 from benchmark.data.sources.source import DataPaths
+from benchmark.engine.stopping import StopRequest
 from benchmark.errors import RunError
 
 
@@ -34,6 +35,8 @@ class Options:
     stop_when: Callable[[int, int], bool] = _never
     """Called after each checkpoint with phase and epoch (0 when the phase is done); where it
     returns true, the run leaves off and `Stopped` is raised."""
+    stop: StopRequest = field(default_factory=StopRequest)
+    """Where one is made, the run saves its state as soon as it can and raises `Stopped`."""
 
 
 class Stopped(RunError):

@@ -17,7 +17,7 @@ from benchmark.engine import checkpoint, log, previews
 from benchmark.engine.callbacks import Callback
 from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.engine.evaluate import Evaluator
-from benchmark.engine.options import Options
+from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
 from benchmark.engine.results import (
     make_record,
@@ -26,6 +26,7 @@ from benchmark.engine.results import (
     values_after,
 )
 from benchmark.engine.state_files import StateFiles
+from benchmark.engine.stopping import PATIENCE
 from benchmark.engine.trainer import PhaseTrainer, images_per_second, train_phase
 from benchmark.errors import RequestError, RunError
 from benchmark.files import write_text
@@ -71,8 +72,9 @@ class LifelongRun:
         config = yaml.safe_dump(self.config.canonical(), sort_keys=False)
         write_text(self.folder / CONFIG_FILE, config)
         self._restore_boundary()
-        for number in range(len(self.done) + 1, len(self.blocks) + 1):
-            self._phase(number)
+        first = len(self.done) + 1
+        for number in range(first, len(self.blocks) + 1):
+            self._phase(number, resumed=number == first)
         self.previews.draw(self.folder / "previews")
         record = self.make_record("complete")
         record.save(self.folder)
@@ -81,17 +83,29 @@ class LifelongRun:
 
     # -- one phase ---------------------------------------------------------------------------
 
-    def _phase(self, number: int) -> None:
+    def _phase(self, number: int, resumed: bool) -> None:
         self.phase = number
         trainer = self.begin_phase(number)
         self._restore_inside(trainer)
-        self.callback.phase_begins(number, len(self.blocks), trainer)
-        while not trainer.finished:
-            report = trainer.train_epoch()
-            log.append(self.folder / log.LOG_FILE, report)
-            self.callback.epoch_ends(report)
-            self.files.save_inside(number, trainer.epochs_done, trainer.state_dict)
+        if resumed and (self.done or trainer.epochs_done):
+            self.callback.resumes(number, trainer.epochs_done)
+        trainer.on_step = partial(self._step, trainer)
+        with self.options.stop.deferred():
+            self.callback.phase_begins(number, len(self.blocks), trainer)
+            while not trainer.finished:
+                report = trainer.train_epoch()
+                log.append(self.folder / log.LOG_FILE, report)
+                self.callback.epoch_ends(report)
+                self.files.save_inside(number, trainer.epochs_done, trainer.state_dict)
         self._end_phase(trainer)
+
+    def _step(self, trainer: PhaseTrainer, epoch: int, images: int, seconds: float) -> None:
+        """Show a step; asked to stop, leave off unless the epoch is about to end and be saved."""
+        self.callback.step(epoch, images, seconds)
+        if self.options.stop.made:
+            left = seconds * (trainer.phase.data.images_per_epoch / images - 1)
+            if left > PATIENCE:
+                raise Stopped(f"left off in epoch {epoch} of phase {self.phase}")
 
     def _network(self, number: int) -> Network:
         """A network as phase `number` has it, without heads."""
@@ -121,7 +135,7 @@ class LifelongRun:
         begin = time.perf_counter()
         self.method.begin_phase(phase)
         return PhaseTrainer(phase, self.method, self.recipe, self.config.seed, self.fabric,
-                            self.callback.step, seconds=time.perf_counter() - begin)
+                            seconds=time.perf_counter() - begin)
 
     def _add_heads(self, block: Block) -> None:
         for name in block.tasks:

@@ -69,11 +69,10 @@ class StateFiles:
                            "own files back, or start the run again with --overwrite")
         return None
 
-    def save_inside(self, phase: int, epoch: int, state: Callable[[], dict[str, Any]],
-                    at_once: bool = False) -> None:
-        """Save the state after an epoch of a phase, both counted from 1; unless `at_once`, only
-        where the time since the last saved state makes it worth its cost."""
-        if at_once or self._due():
+    def save_inside(self, phase: int, epoch: int, state: Callable[[], dict[str, Any]]) -> None:
+        """Save the state after an epoch of a phase, both counted from 1, where the time since the
+        last saved state makes it worth its cost, or the run is to stop."""
+        if self.options.stop.made or self._due():
             begin = time.monotonic()
             self._save(INSIDE_FILE, {"phase": phase, "epoch": epoch, "trainer": state()})
             self._cost = time.monotonic() - begin
@@ -136,6 +135,6 @@ class StateFiles:
 
     def _after_saving(self, phase: int, epoch: int) -> None:
         self._saved_at = time.monotonic()
-        if self.options.stop_when(phase, epoch):
+        if self.options.stop.made or self.options.stop_when(phase, epoch):
             raise Stopped(f"left off in phase {phase} after epoch {epoch}" if epoch
                           else f"left off after phase {phase}")
