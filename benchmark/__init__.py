@@ -2,5 +2,6 @@
 
 __version__ = "0.1.0"
 
-# Part of every run id: raised whenever a change of the harness changes numbers.
-PROTOCOL_VERSION = 1
+# Part of every run id: raised whenever a change of the harness changes numbers. What each changed:
+# docs/decisions.md, "Protocol versions".
+PROTOCOL_VERSION = 2

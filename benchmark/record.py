@@ -19,6 +19,7 @@ from benchmark.files import digest, write_atomically, write_json
 SCHEMA = 1
 RECORD_FILE = "record.json"
 STATISTICS_FILE = "statistics.npz"
+CONFIG_FILE = "config.yaml"
 LONGEST_RUN_ID = 200
 
 Statistics = dict[str, NDArray[Any]]

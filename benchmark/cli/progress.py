@@ -45,6 +45,10 @@ class RunDisplay(Display, Callback):
     def __init__(self, console: Console) -> None:
         self.console = console
 
+    def resumes(self, phase: int, epochs_done: int) -> None:
+        self.console.print(f"going on in phase {phase} after epoch {epochs_done}" if epochs_done
+                           else f"going on with phase {phase}", highlight=False)
+
     def evaluated(self, phase: int, values: dict[str, dict[str, float | None]]) -> None:
         text = "  ".join(f"{task} {name} {metric_text(value)}" for task, metrics in values.items()
                          for name, value in list(metrics.items())[:1])
@@ -59,10 +63,9 @@ class RunLines(RunDisplay):
     """One line per phase, for logs."""
 
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
-        resumed = f", going on after epoch {trainer.epochs_done}" if trainer.epochs_done else ""
         self.console.print(f"phase {number}/{phases}: {trainer.phase.label}, "
                            f"{len(trainer.phase.data)} images, "
-                           f"{trainer.recipe.epochs} epochs{resumed}", highlight=False)
+                           f"{trainer.recipe.epochs} epochs", highlight=False)
 
 
 class RunBars(RunDisplay):
@@ -120,7 +123,12 @@ class SweepDisplay(Display):
 
 
 class SweepLines(SweepDisplay):
-    """One line when a run begins, warns and ends."""
+    """One line when a run begins or goes on, warns and ends."""
+
+    def __init__(self, console: Console, progress: SweepProgress) -> None:
+        super().__init__(console, progress)
+        self._begun = set[str]()
+        """Runs that have begun and have not told yet where they go on."""
 
     def show(self, event: RunEvent) -> None:
         number, runs = self.progress.number(event.run), len(self.progress.latest)
@@ -133,7 +141,13 @@ class SweepLines(SweepDisplay):
             text = (f"{name}: {_WORDS.get(event.state, event.state)}{took}"
                     + (f", about {duration(left)} left" if left else ""))
         elif not event.position:
+            self._begun.add(event.run.run_id)
             text = f"{name}: begins"
+        elif event.run.run_id in self._begun:
+            self._begun.remove(event.run.run_id)
+            if not event.fraction:
+                return
+            text = f"{name}: goes on after {event.position}"
         else:
             return
         self.console.print(text, markup=False, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,8 +25,8 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.output import print_json
 from benchmark.engine.request import RunRequest, option_words
-from benchmark.errors import Interrupted, RequestError, RunError, Unfinished
-from benchmark.sweep.signals import StopSignals
+from benchmark.engine.stopping import StopSignals
+from benchmark.errors import RequestError, RunError, SignalReceived, Suspended, stopped_by
 
 if TYPE_CHECKING:
     from benchmark.engine.options import Options
@@ -88,7 +87,7 @@ def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files a
     require_folder("--data-root", data_root)
     console = Console(stderr=True, highlight=False)
     signals = StopSignals()
-    with signals, _ending_by(signals):
+    with _ending_by(signals):
         from benchmark.data.sources.source import DataPaths, default_cache
         from benchmark.engine.environment import make_fabric
         from benchmark.engine.options import Options
@@ -130,21 +129,19 @@ def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files a
 
 @contextmanager
 def _ending_by(signals: StopSignals) -> Iterator[None]:
-    """Raise the error whose exit code tells how the sweep was stopped."""
+    """Within the context, signals end the sweep with the error whose exit code tells which."""
     try:
-        yield
-    except KeyboardInterrupt:
-        done = "the same command goes on"
-        if signals.number in (None, signal.SIGINT):
-            raise Interrupted(f"interrupted; {done}") from None
-        raise Unfinished(f"stopped by signal {signals.number}; {done}") from None
+        with signals:
+            yield
+    except SignalReceived as error:
+        raise stopped_by(error.number, "the same command goes on") from None
 
 
 def _run_all(planned: Sequence[PlannedRun], launch: LaunchSettings, sweep: Sweep,
              retry_failed: bool, signals: StopSignals, console: Console) -> list[PlannedRun]:
     """Carry out what is left, and return all runs as they stand then.
 
-    Stopped by a signal, no process is left behind, and `KeyboardInterrupt` is raised.
+    Stopped by a signal, no process is left behind, and `SignalReceived` is raised.
     """
     from benchmark.cli.progress import SweepDisplay, SweepLines, SweepTable
     from benchmark.sweep.launchers.launcher import make_launcher
@@ -168,7 +165,7 @@ def _run_all(planned: Sequence[PlannedRun], launch: LaunchSettings, sweep: Sweep
                 progress.update(event)
                 display.show(event)
                 signals.check()
-    except KeyboardInterrupt:
+    except SignalReceived:
         after = [_after(run, progress) for run in planned]
         _print_failures(after, sweep.option_words, console)
         _print_done(after, console)
@@ -230,13 +227,13 @@ def _print_missing_baseline(requests: Sequence[RunRequest], options: Options,
 
 
 def _print_result(planned: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
-    """Print failures and counts. Raises `Unfinished` when runs are left, and `RunError` when a
+    """Print failures and counts. Raises `Suspended` when runs are left, and `RunError` when a
     run of the sweep has failed."""
     _print_failures(planned, words, console)
     _print_done(planned, console)
     counts = Counter(run.state for run in planned)
     if left := counts["left"] + counts["elsewhere"]:
-        raise Unfinished(f"{left} of {len(planned)} runs are not finished; the same command goes "
+        raise Suspended(f"{left} of {len(planned)} runs are not finished; the same command goes "
                          "on with them")
     if counts["failed"]:
         raise RunError(f"{counts['failed']} of {len(planned)} runs failed; --retry-failed tries "

@@ -17,8 +17,9 @@ from benchmark.engine.callbacks import Callback
 from benchmark.engine.execute import LOCK_FILE, execute
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import make_plan
+from benchmark.engine.stopping import StopSignals
 from benchmark.engine.trainer import EpochReport, PhaseTrainer
-from benchmark.errors import Busy, LhlbenchError, RequestError, Terminated
+from benchmark.errors import Busy, LhlbenchError, RequestError, SignalReceived, Terminated
 from benchmark.record import RECORD_FILE, load_record
 from benchmark.sweep.status import PlannedRun, State, config_digest
 
@@ -28,13 +29,13 @@ DAMAGED_FILE = "record.damaged.json"
 
 @dataclass(frozen=True)
 class Deadline:
-    """A time after which no run is begun and those under way end at their next checkpoint."""
+    """A time after which no run is begun, and those under way save their state and leave off."""
 
     at: float = math.inf
     """Seconds since the epoch."""
 
-    def passed(self, phase: int = 0, epoch: int = 0) -> bool:
-        """Whether it is over; takes what `Options.stop_when` is called with."""
+    def passed(self) -> bool:
+        """Whether it is over."""
         return time.time() >= self.at
 
 
@@ -74,9 +75,9 @@ Send = Callable[[Message], None]
 def carry_out(assignment: Assignment, threads: int | None, send: Send) -> None:
     """Carry out a run and send messages, the last of them how it ended.
 
-    `threads` are torch's; None leaves its own number. Where a message cannot be sent, because
-    nobody is there to read it, the run leaves off at its last checkpoint and `Terminated` is
-    raised, as by a signal.
+    `threads` are torch's; None leaves its own number. A signal makes the run save its state and
+    leave off. Where a message cannot be sent, because nobody is there to read it, the run leaves
+    off and `Terminated` is raised. For the main thread only.
     """
     def tell(message: Message) -> None:
         try:
@@ -90,13 +91,30 @@ def carry_out(assignment: Assignment, threads: int | None, send: Send) -> None:
     if assignment.deadline.passed():
         tell(Message("left", reason="the time was up"))
         return
-    tell(Message("running"))
-    tell(_outcome(assignment, tell))
+    try:
+        with _StopRequests(assignment.deadline) as stop:
+            tell(Message("running"))
+            last = _outcome(assignment, stop, tell)
+    except SignalReceived as error:
+        last = Message("left", reason=f"stopped by signal {error.number}")
+    tell(last)
 
 
-def _outcome(assignment: Assignment, send: Send) -> Message:
+class _StopRequests(StopSignals):
+    """Signals, and the deadline."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    @property
+    def made(self) -> bool:
+        return self.received is not None or self._deadline.passed()
+
+
+def _outcome(assignment: Assignment, stop: StopSignals, send: Send) -> Message:
     run = assignment.run
-    options = replace(assignment.options, stop_when=assignment.deadline.passed)
+    options = replace(assignment.options, stop=stop)
     try:
         plan = make_plan(run.request)
         if config_digest(plan) != run.config_digest:
@@ -106,7 +124,7 @@ def _outcome(assignment: Assignment, send: Send) -> Message:
         execute(plan, options, _Reporter(send))
         return Message("done", 1.0)
     except Stopped as error:
-        return Message("left", reason=f"the time was up: {error}")
+        return Message("left", reason=str(error))
     except Busy as error:
         return Message("elsewhere", reason=str(error))
     except LhlbenchError as error:

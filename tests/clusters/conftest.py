@@ -1,4 +1,4 @@
-"""Tests that start clusters on this machine: `make test-clusters` runs them, `make test` does not."""
+"""Tests that start clusters on this machine; `make test-clusters` runs them."""
 
 from __future__ import annotations
 

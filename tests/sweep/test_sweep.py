@@ -240,17 +240,17 @@ def test_stopping_leaves_runs_that_go_on(cache, tmp_path):
     saved = (run.folder / "inside.safetensors").stat().st_ino
     late = Sweep(options, deadline=Deadline(0))
     assert not list(late.run_all([again], LocalLauncher([None], threads=1)))  # nothing is begun
-    events = Sweep(options, deadline=_After(3)).run_all([again], LocalLauncher([None], threads=1))
+    events = Sweep(options, deadline=_After(20)).run_all([again], LocalLauncher([None], threads=1))
     *_, last = events
     assert last.state == "left"
-    assert "the time was up: left off in phase 1 after epoch" in last.reason
+    assert "left off in phase 1 after epoch" in last.reason
     assert (run.folder / "inside.safetensors").stat().st_ino != saved
 
 
 class _After(Deadline):
     """A deadline that is over when it has been asked some times, in each process."""
 
-    def passed(self, phase=0, epoch=0):
+    def passed(self):
         object.__setattr__(self, "at", self.at - 1)
         return self.at < 0
 

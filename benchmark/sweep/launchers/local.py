@@ -16,19 +16,18 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from types import FrameType
 from typing import cast
 
 import torch
 
-from benchmark.errors import RequestError, Terminated
+from benchmark.errors import RequestError
 from benchmark.sweep import worker
 from benchmark.sweep.launchers.launcher import LaunchSettings, threads_each
 from benchmark.sweep.progress import RunEvent, RunObserver
 from benchmark.sweep.worker import Assignment, Message, carry_out
 
-_GRACE = 10.0
-"""Seconds a process has to clean up after SIGTERM, before it is killed."""
+_GRACE = 20.0
+"""Seconds a process has to save its run after SIGTERM, before it is killed."""
 _GPUS = "CUDA_VISIBLE_DEVICES"
 
 
@@ -209,14 +208,9 @@ def _body(connection: Connection, assignment: Assignment, threads: int | None, g
         connection.recv()
     except (EOFError, OSError):
         return
-    signal.signal(signal.SIGTERM, _exit)
     if gpu is not None:
         os.environ[_GPUS] = gpu
     with open(output, "wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     carry_out(assignment, threads, connection.send)
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    raise Terminated(128 + number)  # an exception, so that half-written files are removed

@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Generator, Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ _PAUSE = 0.5
 """Seconds between two looks at the messages."""
 _RETRIES = 5
 """Times a run is begun again, from its checkpoint, when its worker or its node dies."""
-_GRACE = 10.0
+_GRACE = 20.0
 """Seconds runs have to leave off."""
 
 
@@ -107,20 +108,22 @@ class RayLauncher:
         running: dict[Any, _Task] = {}
         folder = Path(tempfile.mkdtemp(prefix=".ray-", dir=self._runs)).resolve()
         try:
-            while True:
-                while len(running) < self.workers and (each := next(waiting, None)):
-                    file = folder / f"{each.run.run_id}.jsonl"
-                    task = self._task.remote(each, int(max(1, self._resources["num_cpus"])),
-                                             MessageWriter(file))
-                    running[task] = _Task(RunObserver(each.run), MessageReader(file))
-                if not running:
-                    return
-                ended, _ = ray.wait(list(running), timeout=_PAUSE)
-                for task in running.values():
-                    for message in task.messages.receive():
-                        yield task.observer.event(message)
-                for task in ended:
-                    yield running.pop(task).observer.event(_ending(task))
+            # Ray reports dead nodes at length on standard output, which is the command's own.
+            with open(folder / "ray.txt", "w") as log, redirect_stdout(log):
+                while True:
+                    while len(running) < self.workers and (each := next(waiting, None)):
+                        file = folder / f"{each.run.run_id}.jsonl"
+                        task = self._task.remote(each, int(max(1, self._resources["num_cpus"])),
+                                                 MessageWriter(file))
+                        running[task] = _Task(RunObserver(each.run), MessageReader(file))
+                    if not running:
+                        return
+                    ended, _ = ray.wait(list(running), timeout=_PAUSE)
+                    for known in running.values():
+                        for message in known.messages.receive():
+                            yield known.observer.event(message)
+                    for task in ended:
+                        yield running.pop(task).observer.event(_ending(task))
         finally:
             for task in running:
                 ray.cancel(task, force=False)

@@ -16,7 +16,7 @@ from typing import Any
 
 import submitit
 
-from benchmark.errors import RequestError, Terminated
+from benchmark.errors import RequestError
 from benchmark.sweep.launchers.launcher import LaunchSettings
 from benchmark.sweep.launchers.message_file import MessageReader, MessageWriter
 from benchmark.sweep.progress import RunEvent, RunObserver
@@ -80,25 +80,25 @@ class SlurmRun:
     messages: MessageWriter
 
     def __call__(self) -> None:
-        """Carry out the run. At the signal that comes before the time limit or a preemption, the
-        run leaves off and its job is put into the queue again."""
+        """Carry out the run. At the signal that comes before the time limit, the run saves its
+        state and leaves off, and its job is put into the queue again."""
         warning = signal.Signals[f"SIG{submitit.JobEnvironment.USR_SIG}"]
-        requeue, ignore = signal.getsignal(warning), signal.getsignal(signal.SIGTERM)
-        stopped_by: list[int] = []
+        requeue = signal.getsignal(warning)
+        warned = False
 
-        def stop(number: int, frame: FrameType | None) -> None:
-            stopped_by.append(number)
-            raise Terminated(128 + number)
+        def leave_off(number: int, frame: FrameType | None) -> None:
+            nonlocal warned
+            warned = True
+            signal.raise_signal(signal.SIGTERM)
 
-        for number in (warning, signal.SIGTERM):
-            signal.signal(number, stop)
-        try:
-            carry_out(self.assignment, self.threads, self.messages.send)
-        except Terminated:
-            signal.signal(signal.SIGTERM, ignore)
-            if warning in stopped_by and callable(requeue):
-                requeue(warning, None)
-            raise
+        def send(message: Message) -> None:
+            if not (warned and message.state == "left"):
+                self.messages.send(message)
+
+        signal.signal(warning, leave_off)
+        carry_out(self.assignment, self.threads, send)
+        if warned and callable(requeue):
+            requeue(warning, None)
 
     def checkpoint(self) -> Any:
         """What submitit submits again: the same, since a run finds its checkpoint itself."""
