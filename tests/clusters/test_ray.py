@@ -51,3 +51,5 @@ def test_failures_and_wrong_requests_are_told(tmp_path, capsys):
     assert "write num_cpus, num_gpus or memory" in capsys.readouterr().err
     assert invoke([*request, "--ray-address", "127.0.0.1:1"]) == 2
     assert "--ray-address 127.0.0.1:1:" in capsys.readouterr().err
+    assert invoke([*request, "--ray-address", "ray://there"]) == 2
+    assert "write HOST:PORT of the head node" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Generator, Iterable
 from contextlib import redirect_stdout
@@ -61,6 +62,8 @@ def _resources(settings: LaunchSettings) -> dict[str, float]:
 
 def _connect(address: str | None) -> None:
     """Connect to a cluster, or start one on this machine; signals go on meaning what they do."""
+    if address and address != "auto":
+        _require_answer(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     environment = {key: os.environ[key] for key in (TASK_KINDS,) if key in os.environ}
     where = {"address": address} if address else {
@@ -73,6 +76,19 @@ def _connect(address: str | None) -> None:
         raise RequestError(f"--ray-address {address}: {error}") from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _require_answer(address: str) -> None:
+    """Raise `RequestError` when nothing listens at `HOST:PORT`; Ray tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise RequestError(f"--ray-address {address}: write HOST:PORT of the head node, or auto on "
+                           "a node of the cluster")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise RequestError(f"--ray-address {address}: {error}; `ray start --head` says it"
+                           ) from None
 
 
 @dataclass(frozen=True)
