@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -103,9 +104,11 @@ def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files a
         options = Options(runs=runs, data_paths=DataPaths(default_cache(), data_root),
                           device=device)
 
+        here = device if launcher == "local" or device not in ("auto", "cuda") else "cpu"
+        fabric_of = cache(partial(make_fabric, here))
+
         def check_device(plan: Plan) -> None:
-            here = device if launcher == "local" or device not in ("auto", "cuda") else "cpu"
-            make_fabric(here, plan.config.recipe.precision)
+            fabric_of(plan.config.recipe.precision)
 
         requests = run_requests(methods, sequences, seeds, settings or (), method_settings or (),
                                 recipe, tuned)
