@@ -15,8 +15,10 @@ _TEMPORARY = re.compile(r"\.\w+\.(json|jsonl|md|npy|npz|png|safetensors|yaml)\.[
 """Names that `write_atomically` gives, of the kinds of files a run leaves."""
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it into place.
+def write_atomically(path: Path, write: Callable[[Path], object],
+                     before: Path | None = None) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it into place; what was there
+    before goes to `before`, if given.
 
     Raises whatever `write` raises; `path` is then as it was before.
     """
@@ -29,6 +31,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
+        if before is not None and path.exists():
+            path.replace(before)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from benchmark.files import digest, json_text, write_atomically, write_text
 SCHEMA = 1
 RECORD_FILE = "record.json"
 STATISTICS_FILE = "statistics.npz"
+CONFIG_FILE = "config.yaml"
 LONGEST_RUN_ID = 200
 
 Statistics = dict[str, NDArray[Any]]

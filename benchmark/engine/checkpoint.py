@@ -2,7 +2,7 @@
 
 Tensors have the names of their places in the state, joined by dots. The file's metadata hold the
 state's structure, the id of the run it is of, whatever else is said of it, and a sha256 over these
-and all tensors, so that a damaged file and one of another run are recognised.
+and every byte of all tensors, so that a damaged file and one of another run are recognised.
 """
 
 from __future__ import annotations
@@ -24,19 +24,26 @@ from safetensors.torch import save_file
 from benchmark.errors import RunError
 from benchmark.files import write_atomically
 
-_TREE, _RUN, _SHA256 = "tree", "run", "sha256"
+_TREE, _RUN, _SHA256, _VERSION = "tree", "run", "sha256", "version"
+_CURRENT = "2"
+"""Version of what a run keeps in its state; raised whenever a state of before cannot be read."""
 
 
-def save_state(path: Path, state: Any, run: str = "",
+class Unusable(RunError):
+    """A state file is damaged, of another run or of another version; an earlier one may do."""
+
+
+def save_state(path: Path, state: Any, run: str = "", before: Path | None = None,
                about: Mapping[str, str] | None = None) -> None:
     """Write nested dicts, lists, tensors and JSON values of a run, given by its id; the old file
-    stays until the new one is whole. `about` are further metadata.
+    stays until the new one is whole, and then goes to `before`, if given. `about` are further
+    metadata.
 
     Raises `OSError` when it cannot be written.
     """
     tensors: dict[str, torch.Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
-    metadata = {_TREE: tree, _RUN: run, **(about or {})}
+    metadata = {_TREE: tree, _RUN: run, _VERSION: _CURRENT, **(about or {})}
     metadata[_SHA256] = _checksum(metadata, tensors)
 
     def write(to: Path) -> None:
@@ -47,32 +54,29 @@ def save_state(path: Path, state: Any, run: str = "",
                 raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
             raise OSError(str(error)) from error
 
-    write_atomically(path, write)
+    write_atomically(path, write, before)
 
 
 def load_state(path: Path, device: torch.device | str = "cpu", run: str | None = None) -> Any:
     """The state that `save_state` wrote, of the run whose id is given.
 
-    Raises `RunError` naming a file that is damaged, of another run, or without a checksum.
+    Raises `Unusable` naming a file that is damaged, of another run or of another version.
     """
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             tree, owner = metadata[_TREE], metadata.get(_RUN, "")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if _SHA256 not in metadata:
-            raise RunError(f"{path} has no checksum: an earlier version of lhlbench wrote it; "
-                           "start the run again with --overwrite")
+        if metadata.get(_VERSION) != _CURRENT:
+            raise Unusable(f"{path} was written by another version of lhlbench")
         if metadata[_SHA256] != _checksum(metadata, tensors):
             raise ValueError("its checksum differs")
         if run is not None and owner != run:
-            raise RunError(f"{path} is of another run, {owner or 'without a name'}; put the run's "
-                           "own file back, or start the run again with --overwrite")
+            raise Unusable(f"{path} is of another run, {owner or 'without a name'}")
         return _unpack(json.loads(tree), {name: tensor.to(device)
                                           for name, tensor in tensors.items()})
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{path} is damaged ({error}); start the run again with --overwrite"
-                       ) from None
+        raise Unusable(f"{path} is damaged ({error})") from None
 
 
 def load_metadata(path: Path) -> dict[str, str]:
@@ -107,10 +111,8 @@ def tensor_bytes(state: Any) -> int:
 
 
 def _checksum(metadata: Mapping[str, str], tensors: dict[str, torch.Tensor]) -> str:
-    about = {key: value for key, value in sorted(metadata.items())
-             if key not in (_TREE, _RUN, _SHA256)}
-    said = [metadata[_TREE], metadata.get(_RUN, ""), *([about] if about else [])]
-    found = hashlib.sha256(json.dumps(said).encode())
+    about = sorted(item for item in metadata.items() if item[0] != _SHA256)
+    found = hashlib.sha256(json.dumps(about).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
