@@ -142,7 +142,8 @@ class Step:
         """Raw output [B, channels, H, W] of a task at image size."""
         if task.name not in self._outputs:
             raw = self.network.decode(task.name, self.features)
-            self._outputs[task.name] = upsample(raw, self.images.shape[-2:])
+            self._outputs[task.name] = upsample(raw, self.images.shape[-2:],
+                                                self.network.recipe.align_corners)
         return self._outputs[task.name]
 
     def new_losses(self) -> dict[str, Tensor]:

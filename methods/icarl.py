@@ -69,7 +69,8 @@ class ICaRL(Replay):
         for task, kind in kinds(old):
             distances = [kind.distance(step.output(task), on_batch[task.name])]
             if images is not None and features is not None:
-                raw = upsample(decode_exemplars(step, task.name, features), images.shape[-2:])
+                raw = upsample(decode_exemplars(step, task.name, features), images.shape[-2:],
+                               step.network.recipe.align_corners)
                 distances.append(kind.distance(raw, on_exemplars[task.name]))
             mean = torch.cat([distance.flatten() for distance in distances]).mean()
             terms[f"{task.name}/old"] = self.config.weight * mean

@@ -117,9 +117,9 @@ class Replay(Method):
     def supervised_losses(self, step: Step, groups: Sequence[Exemplars],
                           raws: Sequence[Tensor]) -> dict[str, Tensor]:
         """By task: the supervised loss of its exemplars, from raw outputs [n, C, h, w]."""
-        tasks = step.network.tasks
+        tasks, align_corners = step.network.tasks, step.network.recipe.align_corners
         return {group.task: kind_of(tasks[group.task]).loss(
-                    upsample(raw, group.size), group.targets)
+                    upsample(raw, group.size, align_corners), group.targets)
                 for group, raw in zip(groups, raws, strict=True)}
 
     def terms(self, step: Step, name: str, weight: float,

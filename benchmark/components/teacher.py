@@ -108,7 +108,7 @@ class Teacher:
     @torch.no_grad()
     def outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
         """Raw outputs [B, channels, H, W] of `tasks` on the step's images, without gradient."""
-        return {name: upsample(raw, step.images.shape[-2:])
+        return {name: upsample(raw, step.images.shape[-2:], step.network.recipe.align_corners)
                 for name, raw in self.coarse_outputs(step, tasks).items()}
 
     @torch.no_grad()

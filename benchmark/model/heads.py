@@ -23,8 +23,9 @@ def make_head(channels_in: int, channels_out: int, recipe: Recipe) -> nn.Sequent
                          nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, channels_out, 1))
 
 
-def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
+def upsample(maps: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
     """Maps [B, C, h, w] (raw outputs, features) resized bilinearly to `size` (H, W), in float32
-    or float64."""
+    or float64; `align_corners` as in `F.interpolate`."""
     precise = maps if maps.dtype == torch.float64 else maps.float()
-    return F.interpolate(precise, size=tuple(size), mode="bilinear", align_corners=False)
+    return F.interpolate(precise, size=tuple(size), mode="bilinear",
+                         align_corners=align_corners)

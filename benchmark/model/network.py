@@ -141,4 +141,5 @@ class Network(nn.Module):
                 weights: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Raw outputs of `tasks` at image size, from one backbone pass (`weights`: see encode)."""
         features = self.encode(images, weights)
-        return {task: upsample(self.decode(task, features), images.shape[-2:]) for task in tasks}
+        size, align_corners = images.shape[-2:], self.recipe.align_corners
+        return {task: upsample(self.decode(task, features), size, align_corners) for task in tasks}
