@@ -126,7 +126,7 @@ def compare_steps(job: Job, pairs: int) -> None:
             if job.tasks == 3 or phase == job.tasks:
                 steps = measure_pairs(theirs.seconds, ours.seconds, pairs, _WARM_UP)
                 table.append(ratio_row(f"step of phase {phase}", steps, "ms"))
-        for _ in range(max(3, pairs // 2)):
+        for _ in range(max(5, pairs)):
             for found, side in zip(parts, (theirs, ours), strict=True):
                 found.append(side.ask("parts"))
     print(markdown(RATIO_HEADINGS, table))

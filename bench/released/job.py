@@ -99,9 +99,15 @@ def _task(name: str) -> Task:
 
 
 def _labels(rooms: Store, split: Split, kind: str) -> np.ndarray:
-    """Targets as stored; the last of the rooms' 14 classes, pillars, counts as wall."""
+    """Targets: the last of the rooms' 14 classes, pillars, counts as wall; normals have length one
+    in float32, since the released code does not scale labels."""
     values = np.array(rooms.array(split, kind))
-    return np.where(values == CLASSES, 0, values) if kind == "semantic" else values
+    if kind == "semantic":
+        return np.where(values == CLASSES, 0, values)
+    if kind == "normal":
+        values = values.astype(np.float32)
+        return values / np.linalg.norm(values, axis=1, keepdims=True)
+    return values
 
 
 def _fill(writer: StoreWriter, rooms: Store, tasks: list[Task]) -> None:
