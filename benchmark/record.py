@@ -13,13 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from benchmark.errors import RequestError
-from benchmark.files import digest, write_atomically, write_json
+from benchmark.errors import RequestError, one_line, shortened
+from benchmark.files import digest, read_arrays, read_file, write_atomically, write_json
 
 SCHEMA = 1
 RECORD_FILE = "record.json"
 STATISTICS_FILE = "statistics.npz"
 LONGEST_RUN_ID = 200
+LARGEST_RECORD = 1 << 24
+"""Bytes of a `record.json`; those of ten tasks have some ten thousand."""
+LARGEST_STATISTICS = 1 << 30
+"""Bytes of all arrays of a `statistics.npz`, uncompressed."""
+_LARGEST_INTEGER = 2 ** 63 - 1
+_LARGEST_NUMBER = 1e100
+"""Squares of numbers within it have no overflow."""
+_DEEPEST = 40
+_LONGEST_TEXT = 100_000
 
 Statistics = dict[str, NDArray[Any]]
 """Sufficient statistics of one task: name -> array with one row per evaluation image."""
@@ -31,7 +40,16 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
+def _nameable(name: str) -> str:
+    if "/" in name:
+        raise ValueError(f"'{name}' holds a /, which stands between a task and its metric")
+    return name
+
+
 Value = Annotated[float | None, AfterValidator(_finite)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+KeyPart = Annotated[Name, AfterValidator(_nameable)]
+"""The name of a task or of a metric: a part of keys such as `depth/rmse`."""
 
 
 class _Part(BaseModel):
@@ -41,7 +59,7 @@ class _Part(BaseModel):
 class MethodInfo(_Part):
     """The method with its full configuration, defaults included."""
 
-    name: str
+    name: Name
     config: dict[str, Any]
     kind: Literal["lifelong", "bound"]
 
@@ -58,7 +76,7 @@ class DatasetInfo(_Part):
 class MetricInfo(_Part):
     """A metric as measured: `formula` names its definition in docs/metrics.md."""
 
-    name: str
+    name: KeyPart
     unit: str
     higher_is_better: bool
     primary: bool
@@ -68,9 +86,9 @@ class MetricInfo(_Part):
 class TaskInfo(_Part):
     """A task and the metrics it was measured by, in the sequence's order."""
 
-    name: str
+    name: KeyPart
     kind: str
-    metrics: tuple[MetricInfo, ...]
+    metrics: tuple[MetricInfo, ...] = Field(max_length=100)
 
 
 class PhaseInfo(_Part):
@@ -101,6 +119,15 @@ class Cost(_Part):
     exemplars: int = 0
     exemplar_bytes: int = 0
 
+    @model_validator(mode="after")
+    def _has_a_network(self) -> Cost:
+        if self.parameters_added > self.parameters:
+            raise ValueError("cost.parameters_added is greater than cost.parameters")
+        if self.parameters_added == self.parameters != 0:
+            raise ValueError("cost.parameters_added is all of cost.parameters, none is left for a "
+                             "backbone and heads")
+        return self
+
 
 class Record(_Part):
     """One run. Scores are computed from it, never stored in it."""
@@ -111,10 +138,10 @@ class Record(_Part):
     status: Literal["complete", "failed"]
     reason: str = ""
     method: MethodInfo
-    sequence: str
+    sequence: Name
     dataset: DatasetInfo
     seed: int
-    tasks: tuple[TaskInfo, ...]
+    tasks: tuple[TaskInfo, ...] = Field(max_length=100)
     matrix: dict[str, dict[str, tuple[Value, ...]]]
     phases: tuple[PhaseInfo, ...]
     cost: Cost | None
@@ -125,11 +152,15 @@ class Record(_Part):
 
     @model_validator(mode="after")
     def _matrix_fits(self) -> Record:
-        if set(self.matrix) != {task.name for task in self.tasks}:
+        if sorted(self.matrix) != sorted(task.name for task in self.tasks):
             raise ValueError("matrix and tasks name different tasks")
+        if self.status == "complete" and not self.tasks:
+            raise ValueError("the run is complete and has no task")
+        if not isinstance(self.config.get("recipe", {}), dict):
+            raise ValueError("config.recipe is missing")
         for task in self.tasks:
             rows = self.matrix[task.name]
-            if set(rows) != {metric.name for metric in task.metrics}:
+            if sorted(rows) != sorted(metric.name for metric in task.metrics):
                 raise ValueError(f"matrix['{task.name}'] does not hold exactly the task's metrics")
             if sum(metric.primary for metric in task.metrics) != 1:
                 raise ValueError(f"task '{task.name}' needs exactly one primary metric")
@@ -157,14 +188,40 @@ def run_id(config: Mapping[str, Any], fingerprint: str, protocol: int) -> str:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) != len(keys):
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        keys = [key for key, _ in pairs]
         raise ValueError(f"duplicate key '{max(keys, key=keys.count)}'")
-    return dict(pairs)
+    return content
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _require_usable(value: Any, place: str = "", depth: int = 0) -> None:
+    """Raise `ValueError` for values that JSON can hold and no run leaves."""
+    if isinstance(value, str):
+        if len(value) > _LONGEST_TEXT or not value.isascii() and _has_surrogates(value):
+            raise ValueError(f"{place} is too long a text, or no Unicode")
+    elif isinstance(value, int):
+        if abs(value) > _LARGEST_INTEGER:
+            raise ValueError(f"{place} is {value:.3e}, beyond 64 bits" if abs(value) < 10 ** 300
+                             else f"{place} is a number of more than 300 digits")
+    elif isinstance(value, float):
+        if not abs(value) <= _LARGEST_NUMBER:
+            raise ValueError(f"{place} is {value}")
+    elif depth > _DEEPEST:
+        raise ValueError("nested too deeply")
+    parts = (value.items() if isinstance(value, dict)
+             else enumerate(value) if isinstance(value, list) else ())
+    for key, part in parts:
+        _require_usable(key, f"a key of {place or 'the record'}")
+        _require_usable(part, f"{place}.{key}" if place else str(key), depth + 1)
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def load_record(path: Path) -> Record:
@@ -174,20 +231,25 @@ def load_record(path: Path) -> Record:
     """
     file = path / RECORD_FILE if path.is_dir() else path
     try:
-        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates,
+        content = json.loads(read_file(file, LARGEST_RECORD), object_pairs_hook=_no_duplicates,
                              parse_constant=_no_constant)
-        if isinstance(content, dict) and content.get("schema") not in (None, SCHEMA):
-            raise RequestError(f"{file}: schema {content['schema']} is not the {SCHEMA} this "
-                               "version reads; update lhlbench")
+        schema = content.get("schema") if isinstance(content, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise ValueError("it was written by a newer lhlbench, which this version cannot read; "
+                             "update lhlbench")
+        _require_usable(content)
         return Record.model_validate(content)
     except FileNotFoundError:
         raise RequestError(f"{file} does not exist") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the record"
-        raise RequestError(f"{file}: {where}: {first['msg']}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(f"{file}: not a record: {error}") from None
+        problem = f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    except OSError as error:
+        problem = f"not a record: {error.strerror or error}"
+    except (ValueError, RecursionError) as error:
+        problem = f"not a record: {error}"
+    raise RequestError(f"{file}: {shortened(one_line(problem), 300)}")
 
 
 def save_statistics(folder: Path, statistics: dict[tuple[int, str], Statistics]) -> None:
@@ -207,14 +269,15 @@ def load_statistics(folder: Path) -> dict[tuple[int, str], Statistics]:
     path = folder / STATISTICS_FILE
     found: dict[tuple[int, str], Statistics] = {}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            for key in arrays.files:
-                if not re.fullmatch(r"\d+/[a-z][a-z0-9_]*/[a-z0-9_]+", key):
-                    raise ValueError(f"unexpected array '{key}'")
-                phase, task, name = key.split("/")
-                found.setdefault((int(phase), task), {})[name] = arrays[key]
+        for key, array in read_arrays(path, LARGEST_STATISTICS).items():
+            match = re.fullmatch(r"([0-9]{1,4})/([a-z][a-z0-9_]*)/([a-z0-9_]+)", key)
+            if match is None:
+                raise ValueError(f"unexpected array '{key}'")
+            found.setdefault((int(match[1]), match[2]), {})[match[3]] = array
     except FileNotFoundError:
         raise RequestError(f"{path} does not exist") from None
-    except Exception as error:  # zipfile, zlib and numpy each raise their own on damaged files
-        raise RequestError(f"{path}: not readable statistics: {error}") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise RequestError(f"{path}: not readable statistics: {shortened(one_line(why), 300)}"
+                           ) from None
     return found

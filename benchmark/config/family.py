@@ -27,7 +27,8 @@ class Shuffles(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shuffles: int = Field(ge=0, description="number of orders in addition to the canonical one")
+    shuffles: int = Field(ge=0, le=1000, description="number of orders in addition to the "
+                                                     "canonical one")
     seed: int = 0
 
 
@@ -36,7 +37,8 @@ class NamedOrders(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    named: int = Field(ge=1, description="number of orders that are listed and meant to be run")
+    named: int = Field(ge=1, le=1000, description="number of orders that are listed and meant to "
+                                                  "be run")
     seed: int = 0
 
 
@@ -56,10 +58,10 @@ class Family(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    family: str = Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
+    family: str = Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=80)
     about: str
     dataset: dict[str, Any]
-    tasks: tuple[str, ...] = Field(min_length=1, description="canonical order")
+    tasks: tuple[str, ...] = Field(min_length=1, max_length=100, description="canonical order")
     split: Protocol = Field("disjoint", description="disjoint: phase t owns block t of the "
                                                     "training images; shared: every phase "
                                                     "sees all of them")

@@ -10,30 +10,90 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from benchmark.errors import RequestError, unknown
+from benchmark.errors import RequestError, one_line, shortened, unknown
+from benchmark.files import read_file
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _LARGEST_FILE = 1 << 20
+_LONGEST_NUMBER = 100
+_LARGEST_INTEGER = 2 ** 63 - 1
+_LONGEST_REASON = 300
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader without aliases (no billion laughs) and without silent duplicate keys."""
+    """SafeLoader without aliases (no billion laughs), tags, dates and silent duplicate keys.
+
+    Keys are single words, and numbers such as a computer has: finite, whole ones of 64 bits.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [(tag, form) for tag, form in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.events.AliasEvent):
+            raise _refused("aliases are not allowed", event)
+        if getattr(event, "tag", None) not in (None, "!"):
+            raise _refused(f"tags such as {shortened(event.tag)} are not allowed", event)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _refused("a key must be a single word", key)
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"key '{key.value}' stands twice",
-                                           problem_mark=key.start_mark)
+                raise _refused(f"key '{shortened(key.value)}' stands twice", key)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        """Construct a whole or real number that a computer has too."""
+        whole = node.tag.endswith(":int")
+        construct = self.construct_yaml_int if whole else self.construct_yaml_float
+        if len(node.value) > _LONGEST_NUMBER:
+            raise _refused("a number of this length is not usable", node)
+        try:
+            number: int | float = construct(node)
+        except ValueError:
+            raise _refused(f"{node.value} is not a number", node) from None
+        if not math.isfinite(number):
+            raise _refused(f"{node.value} is not a finite number; give a finite one", node)
+        if whole and abs(number) > _LARGEST_INTEGER:
+            raise _refused(f"{node.value} is too large for a whole number", node)
+        return number
+
+
+for _tag in ("int", "float"):
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _StrictLoader.construct_number)
+
+
+def _refused(problem: str, where: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=where.start_mark)
+
+
+def _load(text: str) -> tuple[Any, yaml.Node | None]:
+    loader = _StrictLoader(text)
+    try:
+        node = loader.get_single_node()
+        return (None if node is None else loader.construct_document(node)), node
+    finally:
+        loader.dispose()
+
+
+def read_value(text: str) -> Any:
+    """The value that a text is in YAML, read as strictly as files are.
+
+    Raises `ValueError` that says what is wrong with it.
+    """
+    try:
+        return _load(text)[0]
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(f"not a YAML value: {one_line(error.problem or '')}") from None
+    except (yaml.YAMLError, RecursionError):
+        raise ValueError("not a YAML value, or one nested too deeply") from None
 
 
 def read(path: Path) -> tuple[Any, yaml.Node | None]:
@@ -42,21 +102,16 @@ def read(path: Path) -> tuple[Any, yaml.Node | None]:
     Raises `RequestError` naming the file and, where there is one, the line.
     """
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise RequestError(f"{path} is larger than {_LARGEST_FILE} bytes: not a configuration")
-        text = path.read_text(encoding="utf-8")
-        loader = _StrictLoader(text)
-        try:
-            node = loader.get_single_node()
-            return (None if node is None else loader.construct_document(node)), node
-        finally:
-            loader.dispose()
+        return _load(read_file(path, _LARGEST_FILE).decode("utf-8"))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise RequestError(f"{path}, line {line}: {error.problem}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"{path} cannot be read: {reason}") from None
+    except RecursionError:
+        raise RequestError(f"{path} cannot be read: nested too deeply") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise RequestError(f"{path} cannot be read: {shortened(reason, _LONGEST_REASON)}"
+                           ) from None
 
 
 def parse(model: type[Model], path: Path) -> Model:
@@ -83,7 +138,8 @@ def validate(model: type[Model], content: Any, where: str, node: yaml.Node | Non
         dotted = ".".join(keys)
         if first["type"] == "extra_forbidden":
             raise RequestError(f"{source}: {unknown('key', dotted, known_keys(model))}") from None
-        message = first["msg"].removeprefix("Value error, ")
+        message = shortened(one_line(first["msg"].removeprefix("Value error, ")), _LONGEST_REASON)
+        dotted = shortened(dotted)
         raise RequestError(f"{source}: {dotted + ': ' if dotted else ''}{message}") from None
     for place, number in _not_finite(found.model_dump(), ()):
         line = _line(node, place)

@@ -12,7 +12,7 @@ from benchmark.errors import RequestError
 from benchmark.report.tables.build import sequence_tables
 from benchmark.report.tables.render import render
 from benchmark.report.tables.table import Cell, Column, Row, marked
-from benchmark.report.tables.text import one_line
+from benchmark.errors import one_line
 
 TASKS = ("semantic", "edges", "depth")
 

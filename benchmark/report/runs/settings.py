@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from benchmark.config.overrides import setting_text
-from benchmark.errors import RequestError, unknown
+from benchmark.config.yaml_file import read_value
+from benchmark.errors import RequestError, shortened, unknown
 
 _ABSENT = object()
 """Of a setting that a method did not have yet when the run was made; None is a value."""
@@ -82,7 +81,7 @@ def conditions(texts: Sequence[str], known: Iterable[Settings]) -> dict[str, Any
         if name not in names:
             raise RequestError(f"--where {text}: {unknown('setting of a run', name, names)}")
         try:
-            wanted[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise RequestError(f"--where {text}: '{value}' is not a YAML value") from None
+            wanted[name] = read_value(value)
+        except ValueError as error:
+            raise RequestError(f"--where {shortened(text)}: {error}") from None
     return wanted
