@@ -202,7 +202,7 @@ def _no_constant(name: str) -> Any:
 def _require_usable(value: Any, place: str = "", depth: int = 0) -> None:
     """Raise `ValueError` for values that JSON can hold and no run leaves."""
     if isinstance(value, str):
-        if len(value) > _LONGEST_TEXT or not value.isascii() and _has_surrogates(value):
+        if len(value) > _LONGEST_TEXT or (not value.isascii() and _has_surrogates(value)):
             raise ValueError(f"{place} is too long a text, or no Unicode")
     elif isinstance(value, int):
         if abs(value) > _LARGEST_INTEGER:

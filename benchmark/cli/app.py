@@ -31,7 +31,7 @@ from benchmark.cli.sweep import sweep
 from benchmark.cli.table import table
 from benchmark.cli.tune import tune
 from benchmark.cli.validate import validate
-from benchmark.errors import LhlbenchError
+from benchmark.errors import LhlbenchError, one_line, shortened
 from benchmark.plug_ins import TASK_KINDS, task_kind_files
 
 COMMANDS: tuple[Callable[..., None], ...] = (
@@ -40,6 +40,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 DATA_COMMANDS: tuple[Callable[..., None], ...] = (prepare, verify, info)
 
 _INTERRUPTED = 130
+_LONGEST_MESSAGE = 2000
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A benchmark for lifelong heterogeneous learning of dense prediction.",
@@ -87,6 +88,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         done: Any = typer.main.get_command(app).main(
             [word for word in words if word != "--debug"], prog_name="lhlbench",
             standalone_mode=False)
+        sys.stdout.flush()  # a full disk is told of here, not while Python ends
         return done if isinstance(done, int) else 0
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nobody reads any further output
@@ -97,7 +99,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         message, code = _explained(error)
         if debug or message is None:
             raise
-        print(f"lhlbench: {message}", file=sys.stderr)
+        print(f"lhlbench: {shortened(one_line(message), _LONGEST_MESSAGE)}", file=sys.stderr)
         return code
 
 
@@ -105,6 +107,9 @@ def _explained(error: Exception) -> tuple[str | None, int]:
     """Message and exit code of an error meant for the user; no message for a bug of ours."""
     if isinstance(error, LhlbenchError):
         return str(error), error.exit_code
+    if isinstance(error, OSError):  # a name that is too long, a disk that is full
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return f"{place}{error.strerror or error}", 2
     # Typer's own usage errors, whichever click it is built on.
     if callable(format_message := getattr(error, "format_message", None)):
         return str(format_message()), 2

@@ -42,7 +42,7 @@ def print_matrix(record: Record, folder: Path, console: Console) -> None:
             notes.append(f"{name} {score.value:.1f} %")
     seconds = sum(phase.train_seconds + phase.eval_seconds for phase in record.phases)
     notes.append(f"{seconds:.0f} s")
-    console.print(", ".join([*notes, *_remarks(record, folder)]), highlight=False)
+    console.print(", ".join([*notes, *_remarks(record, folder)]))
 
 
 def _columns(record: Record) -> dict[str, int | None]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs, Sequences, Where
-from benchmark.cli.output import print_json, print_notes
+from benchmark.cli.output import print_json, print_line, print_notes
 from benchmark.errors import RequestError, unknown
 
 ALL = "all"
@@ -55,4 +55,4 @@ def plot(what: Annotated[str, typer.Argument(help="a kind of plot, or all: docs/
     if as_json:
         print_json([str(file) for file in files])
     else:
-        print("\n".join(map(str, files)))
+        print_line("\n".join(map(str, files)))

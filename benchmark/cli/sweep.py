@@ -26,7 +26,7 @@ from benchmark.cli.options import (
     require_folder,
     require_writable,
 )
-from benchmark.cli.output import print_json
+from benchmark.cli.output import PlainConsole, print_json, print_line
 from benchmark.engine.request import option_words
 from benchmark.errors import Interrupted, RunError, unknown
 
@@ -71,7 +71,7 @@ def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files a
     if launcher not in LAUNCHERS:
         raise unknown("launcher", launcher, LAUNCHERS)
     require_folder("--data-root", data_root)
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(stderr=True)
     options = Options(runs=runs, data_paths=DataPaths(default_cache(), data_root), device=device)
 
     def check_device(plan: Plan) -> None:
@@ -88,7 +88,7 @@ def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files a
         print_json([_content(run, words) for run in planned])
     elif dry_run:
         for run in planned:
-            print(f"{run.state:7} {run.run_id}  {run.reason}".rstrip())
+            print_line(f"{run.state:7} {run.run_id}  {run.reason}".rstrip())
     if not dry_run:
         _print_result(planned, words, console)
 
@@ -149,14 +149,14 @@ def _print_counts(planned: Sequence[PlannedRun], retry_failed: bool, console: Co
     if counts["failed"]:
         parts.insert(1, f"{counts['failed']} failed before"
                      + (", tried again now" if retry_failed else " (--retry-failed tries again)"))
-    console.print(", ".join(parts), markup=False)
+    console.print(", ".join(parts))
 
 
 def _print_result(planned: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
     """Print failures and counts. Raises `RunError` when a run of the sweep has failed."""
     _print_failures(planned, words, console)
     counts = Counter(run.state for run in planned)
-    console.print(f"{counts['done']} of {len(planned)} runs are done", markup=False)
+    console.print(f"{counts['done']} of {len(planned)} runs are done")
     if counts["failed"]:
         raise RunError(f"{counts['failed']} of {len(planned)} runs failed; --retry-failed tries "
                        "them again")
@@ -165,10 +165,10 @@ def _print_result(planned: Sequence[PlannedRun], words: Sequence[str], console: 
 def _print_failures(planned: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
     for run in planned:
         if run.state == "busy":
-            console.print(f"left out: {run.reason}", markup=False, soft_wrap=True)
+            console.print(f"left out: {run.reason}", soft_wrap=True)
         if run.state == "failed":
             command = run.request.command(words)
-            console.print(f"failed: {run.request}: {run.reason}\n  {command}", markup=False,
+            console.print(f"failed: {run.request}: {run.reason}\n  {command}",
                           soft_wrap=True)
 
 

@@ -36,7 +36,8 @@ def override(content: dict[str, Any], settings: Iterable[str], option: str,
         try:
             block[last] = read_value(value)
         except ValueError as error:
-            raise RequestError(f"{what}: {error}") from None
+            raise RequestError(f"{option} {shortened(key)}: '{shortened(value)}' is not a YAML "
+                               f"value: {error}") from None
         changed = True
     return changed
 

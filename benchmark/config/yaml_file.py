@@ -27,10 +27,6 @@ class _StrictLoader(yaml.SafeLoader):
     Keys are single words, and numbers such as a computer has: finite, whole ones of 64 bits.
     """
 
-    yaml_implicit_resolvers = {
-        first: [(tag, form) for tag, form in resolvers if not tag.endswith(":timestamp")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
-
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.events.AliasEvent):
@@ -54,7 +50,7 @@ class _StrictLoader(yaml.SafeLoader):
         whole = node.tag.endswith(":int")
         construct = self.construct_yaml_int if whole else self.construct_yaml_float
         if len(node.value) > _LONGEST_NUMBER:
-            raise _refused("a number of this length is not usable", node)
+            raise _refused("the number is too long", node)
         try:
             number: int | float = construct(node)
         except ValueError:
@@ -66,8 +62,14 @@ class _StrictLoader(yaml.SafeLoader):
         return number
 
 
+    def construct_date(self, node: yaml.ScalarNode) -> str:
+        """Refuse a date, which no setting is."""
+        raise _refused(f"{node.value} is read as a date; put it in quotes", node)
+
+
 for _tag in ("int", "float"):
     _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _StrictLoader.construct_number)
+_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _StrictLoader.construct_date)
 
 
 def _refused(problem: str, where: Any) -> yaml.MarkedYAMLError:
@@ -91,9 +93,11 @@ def read_value(text: str) -> Any:
     try:
         return _load(text)[0]
     except yaml.MarkedYAMLError as error:
-        raise ValueError(f"not a YAML value: {one_line(error.problem or '')}") from None
-    except (yaml.YAMLError, RecursionError):
-        raise ValueError("not a YAML value, or one nested too deeply") from None
+        raise ValueError(one_line(error.problem or "it is no YAML")) from None
+    except yaml.YAMLError as error:
+        raise ValueError(one_line(str(error))) from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def read(path: Path) -> tuple[Any, yaml.Node | None]:

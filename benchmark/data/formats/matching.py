@@ -12,12 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from benchmark.errors import DataError, RequestError
+from benchmark.errors import DataError, RequestError, shortened
 
 
 def _check_glob(pattern: str) -> str:
     path = PurePath(pattern)
-    if not pattern.strip() or path.is_absolute() or ".." in path.parts:
+    if (not pattern.strip() or not path.parts or path.is_absolute() or ".." in path.parts
+            or "\0" in pattern):
         raise ValueError(f"'{pattern}' must be a pattern below root, without '..', "
                          "such as rgb/*.jpg")
     if any("**" in part and part != "**" for part in path.parts):
@@ -91,7 +92,10 @@ def find_root(root: str, family: Path, data_root: Path | None) -> Path:
 
     Raises `DataError` when there is none, or when a relative `root` contains '..'.
     """
-    path = Path(root).expanduser()
+    try:
+        path = Path(root).expanduser()
+    except RuntimeError:
+        raise DataError(f"root: nobody here has the home folder of '{shortened(root)}'") from None
     if not path.is_absolute() and ".." in path.parts:
         raise DataError(f"root: '{root}' leaves its folder with '..'; write the absolute path, or "
                         "the name of a folder below --data-root")

@@ -6,6 +6,7 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmark.errors import one_line
 from benchmark.report.papers.build import Pair, PaperTable
 from benchmark.report.papers.published import Published
 from benchmark.report.runs.summary import MISSING, heading, number_text

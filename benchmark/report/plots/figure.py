@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
-from benchmark.files import write_atomically
+from benchmark.files import write_atomically, writing
 from benchmark.report.plots.style import SETTINGS, TEXT_SIZE, TITLE_SIZE
 
 NARROWEST = 4.0
@@ -94,5 +94,6 @@ def _save(figure: Figure, file: Path) -> Path:
         with rc_context(SETTINGS):
             figure.savefig(path, format=suffix, metadata=about)
 
-    write_atomically(file, write)
+    with writing(file):
+        write_atomically(file, write)
     return file

@@ -83,5 +83,6 @@ def conditions(texts: Sequence[str], known: Iterable[Settings]) -> dict[str, Any
         try:
             wanted[name] = read_value(value)
         except ValueError as error:
-            raise RequestError(f"--where {shortened(text)}: {error}") from None
+            raise RequestError(f"--where {shortened(name)}: '{shortened(value)}' is not a YAML "
+                               f"value: {error}") from None
     return wanted

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark import __version__
 from benchmark.errors import RequestError
+from benchmark.files import writing
 from benchmark.record import RECORD_FILE, STATISTICS_FILE
 from benchmark.report.runs.collection import RunCollection, StoredRun
 from benchmark.report.runs.grid import BASELINES, Grid, grids_of
@@ -54,7 +55,8 @@ def write_site(collection: RunCollection, to: Path,
     site; the old site is then as it was.
     """
     site = _Site(collection.of_sequences(sequences))
-    replace_site(to, site.write)
+    with writing(to):
+        replace_site(to, site.write)
     return WrittenSite(to / "index.html", len(site.leaderboards), len(site.methods),
                        len(site.runs), tuple(site.notes))
 
