@@ -52,7 +52,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> RequestError:
         hint = f"Did you mean {' or '.join(near)}?"
     else:
         hint = f"Known: {', '.join(names)}." if names else "None are known."
-    return RequestError(f"unknown {what} '{shortened(name)}'. {hint}")
+    return RequestError(f"unknown {what} '{shortened(one_line(name))}'. {hint}")
 
 
 def one_line(text: str) -> str:

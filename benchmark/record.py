@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -169,6 +169,23 @@ class Record(_Part):
                     raise ValueError(f"matrix['{task.name}']['{metric}'] has {len(values)} "
                                      f"values for {len(self.tasks)} phases")
         return self
+
+    def why_undefined(self, task: str, values: Sequence[float | None]) -> str:
+        """After which evaluation a metric of a task has no value, and why; empty where it has all.
+
+        `values` are those after phases 1 to T. A task is evaluated after every phase since its
+        own, and after the last alone where all tasks were learnt in one phase.
+        """
+        names = [each.name for each in self.tasks]
+        first = len(names) if len(self.phases) == 1 else 1 + names.index(task)
+        lacking = [f"after phase {phase}" for phase in range(first, len(names) + 1)
+                   if values[phase - 1] is None]
+        if self.status != "complete" or not lacking:
+            return ""
+        not_finite = self.reason.partition(": ")[2].split(", ")
+        known = [where for where in lacking if f"{task} {where}" in not_finite]
+        return (f"undefined {known[0]}, where predictions are not finite" if known
+                else f"undefined {lacking[0]}, where no group of images gives it a value")
 
     def save(self, folder: Path) -> Path:
         """Write `record.json` into `folder`, atomically and after validation."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from benchmark.plug_ins import name_task_kinds
 Protocol = Literal["disjoint", "shared"]
 _FOLDERS = {"recipe": "recipes", "tuned": "tuned"}
 """Folders next to the families' files."""
+_FILE_NAME = r"\w[\w.-]{0,99}"
+"""Names of files in these folders, and in no other."""
 
 
 class Shuffles(BaseModel):
@@ -174,7 +177,7 @@ def find_tuned(sequence: TaskSequence) -> Tuned:
 def _find_file(sequence: TaskSequence, what: str, usual: str, chosen: str | None) -> Path:
     name, wanted = _FOLDERS[what], chosen or usual
     folders = [sequence.file.parent / name, shipped("sequences") / name]
-    for folder in folders:
+    for folder in folders if re.fullmatch(_FILE_NAME, wanted) else ():
         if (file := folder / f"{wanted}.yaml").is_file():
             return file
     known = [file.stem for folder in folders for file in folder.glob("*.yaml")]

@@ -18,6 +18,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _LARGEST_FILE = 1 << 20
 _LONGEST_NUMBER = 100
 _LARGEST_INTEGER = 2 ** 63 - 1
+_DEEPEST = 40
 _LONGEST_REASON = 300
 
 
@@ -27,13 +28,20 @@ class _StrictLoader(yaml.SafeLoader):
     Keys are single words, and numbers such as a computer has: finite, whole ones of 64 bits.
     """
 
+    depth = 0
+
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.events.AliasEvent):
             raise _refused("aliases are not allowed", event)
         if getattr(event, "tag", None) not in (None, "!"):
             raise _refused(f"tags such as {shortened(event.tag)} are not allowed", event)
-        return super().compose_node(parent, index)
+        if self.depth >= _DEEPEST:
+            raise _refused("nested too deeply", event)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -185,7 +193,7 @@ def _keys(content: Any, place: tuple[int | str, ...]) -> tuple[str, ...]:
     keys = []
     for part in place:
         if isinstance(content, list) and isinstance(part, int):
-            content = content[part]
+            content = content[part] if part < len(content) else None
         elif isinstance(content, dict) and (part in content or part == place[-1]):
             content = content.get(part)
         else:
@@ -199,6 +207,8 @@ def _line(node: yaml.Node | None, keys: tuple[str, ...]) -> int | None:
     line = None
     for key in keys:
         if isinstance(node, yaml.SequenceNode) and key.isdecimal():
+            if int(key) >= len(node.value):
+                break
             node = node.value[int(key)]
             line = node.start_mark.line + 1
             continue
