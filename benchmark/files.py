@@ -65,7 +65,10 @@ def read_arrays(path: Path, largest: int) -> dict[str, NDArray[Any]]:
         if len(set(names)) != len(names):
             raise ValueError(f"{max(names, key=names.count)} is in it twice")
         with np.load(path, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
+            found = {key: arrays[key] for key in arrays.files}
+        if others := [key for key, array in found.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"'{others[0]}' is no array")
+        return found
     except OSError:
         raise
     except Exception as error:  # zipfile, zlib and numpy each raise their own on damaged files

@@ -46,6 +46,11 @@ def _nameable(name: str) -> str:
     return name
 
 
+def _storable(text: str) -> str:
+    """Of a reason, what a file can hold: an error's message may be anything."""
+    return shortened(text.encode("utf-8", "backslashreplace").decode(), _LONGEST_TEXT // 2)
+
+
 Value = Annotated[float | None, AfterValidator(_finite)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 KeyPart = Annotated[Name, AfterValidator(_nameable)]
@@ -136,7 +141,7 @@ class Record(_Part):
     protocol: int
     run_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=LONGEST_RUN_ID)
     status: Literal["complete", "failed"]
-    reason: str = ""
+    reason: Annotated[str, AfterValidator(_storable)] = ""
     method: MethodInfo
     sequence: Name
     dataset: DatasetInfo
@@ -290,6 +295,8 @@ def load_statistics(folder: Path) -> dict[tuple[int, str], Statistics]:
             match = re.fullmatch(r"([0-9]{1,4})/([a-z][a-z0-9_]*)/([a-z0-9_]+)", key)
             if match is None:
                 raise ValueError(f"unexpected array '{key}'")
+            if array.dtype.kind not in "iuf":
+                raise ValueError(f"'{key}' holds {array.dtype}, no counts or sums")
             found.setdefault((int(match[1]), match[2]), {})[match[3]] = array
     except FileNotFoundError:
         raise RequestError(f"{path} does not exist") from None

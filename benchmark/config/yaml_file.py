@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -142,14 +142,16 @@ def validate(model: type[Model], content: Any, where: str, node: yaml.Node | Non
     try:
         found = model.model_validate(content)
     except ValidationError as error:
-        # A misspelt key is also a missing one; the misspelling is what there is to mend.
-        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        # A misspelt key is also a missing one; the misspelling is what there is to mend. A key of
+        # another member of a union is no misspelling.
+        known = known_keys(model)
+        first = min(error.errors(), key=lambda each: _priority(each, content, known))
         keys = _keys(content, first["loc"])
         line = _line(node, keys)
         source = f"{where}, line {line}" if line else where
         dotted = ".".join(keys)
         if first["type"] == "extra_forbidden":
-            raise RequestError(f"{source}: {unknown('key', dotted, known_keys(model))}") from None
+            raise RequestError(f"{source}: {unknown('key', dotted, known)}") from None
         message = shortened(one_line(first["msg"].removeprefix("Value error, ")), _LONGEST_REASON)
         dotted = shortened(dotted)
         raise RequestError(f"{source}: {dotted + ': ' if dotted else ''}{message}") from None
@@ -159,6 +161,13 @@ def validate(model: type[Model], content: Any, where: str, node: yaml.Node | Non
         raise RequestError(f"{source}: {'.'.join(place)}: {number} is not a finite number; give a "
                            "finite one")
     return found
+
+
+def _priority(error: Any, content: Any, known: Sequence[str]) -> int:
+    """The place of an error among those of a model; the lowest is told."""
+    if error["type"] != "extra_forbidden":
+        return 2 if error["type"] in ("missing", "literal_error") else 1
+    return 3 if ".".join(_keys(content, error["loc"])) in known else 0
 
 
 def _not_finite(value: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -15,10 +15,11 @@ import yaml
 
 ATOMS: tuple[Any, ...] = (
     None, True, False, "", " ", "x" * 5000, "\x1b[31mred", "[/red]", "[bold]", "=1+1", "@x", "-1",
-    "a/b", "../x", "/etc/passwd", "\ud800", "\u202eabc", "\x00", "a\nb", "<script>alert(1)</script>",
-    "javascript:alert(1)", "\\input{x}", "$x_1", "`id`", "rooms_s" + "9" * 5000, "rooms_s٣", "NaN",
-    0, 1, -1, 3, 2 ** 31, 2 ** 63, -2 ** 63, 10 ** 400, 10 ** 5000, 0.5, -0.0, 1e-320, 1e100, 1e308,
-    -1e308, float("nan"), float("inf"), [], {}, [[]], [None], {"a": {}}, {"": 1}, [1, "a", {}])
+    "a/b", "../x", "/etc/passwd", "\ud800", "\u202eabc", "\x00", "a\nb", "javascript:alert(1)",
+    "<script>alert(1)</script>", "\\input{x}", "$x_1", "`id`", "rooms_s" + "9" * 5000, "rooms_s٣",
+    "NaN", 0, 1, -1, 3, 2 ** 31, 2 ** 63, -2 ** 63, 10 ** 400, 10 ** 5000, 0.5, -0.0, 1e-320, 1e100,
+    1e308, -1e308, float("nan"), float("inf"), [], {}, [[]], [None], {"a": {}}, {"": 1},
+    [1, "a", {}])
 """Values that a file may hold where another one belongs."""
 NAMES = [value for value in ATOMS if isinstance(value, str)]
 

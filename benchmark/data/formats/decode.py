@@ -184,6 +184,8 @@ def _open(path: Path, data: bytes) -> Image.Image:
         raise DataError(f"{path} is too large: {error}") from None
     except (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError) as error:
         raise _damaged(path, str(error)) from None
+    if image.mode == "P" and image.palette is None:
+        raise _damaged(path, "it has no palette")
     return image
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -101,9 +102,10 @@ def find_root(root: str, family: Path, data_root: Path | None) -> Path:
                         "the name of a folder below --data-root")
     tried = dict.fromkeys(base / path for base in (family, data_root) if base is not None)
     for folder in tried:
-        if folder.is_dir():
+        if os.path.isdir(folder):
             return folder.resolve()
-    raise DataError(f"root: there is no folder {' and no folder '.join(map(str, tried))}; "
+    names = (shortened(str(folder), 300) for folder in tried)
+    raise DataError(f"root: there is no folder {' and no folder '.join(names)}; "
                     "correct root, or say --data-root where your data is")
 
 
@@ -113,8 +115,12 @@ def find_files(root: Path, pattern: str, what: str) -> dict[str, Path]:
     Raises `DataError` when nothing matches, when two files have one stem, and when a link leads
     out of `root`.
     """
-    found = sorted(path for path in root.glob(pattern) if not path.is_dir() and not any(
-        part.startswith(".") for part in path.relative_to(root).parts))
+    try:
+        found = sorted(path for path in root.glob(pattern) if not path.is_dir() and not any(
+            part.startswith(".") for part in path.relative_to(root).parts))
+    except OSError as error:  # a name that is too long
+        raise DataError(f"{what}: '{shortened(pattern)}' cannot be looked for in {root}: "
+                        f"{error.strerror}") from None
     if not found:
         raise DataError(f"{what}: no file matches '{pattern}' in {root}; correct the pattern "
                         "(capital letters count) or root")

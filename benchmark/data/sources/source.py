@@ -18,7 +18,7 @@ _MODULES = {name: f"benchmark.data.sources.{name}" for name in (
     "cityscapes", "folder", "nyuv2", "pascal_context", "rooms", "taskonomy")}
 
 
-Pixels = Annotated[int, Field(ge=1, le=1 << 14)]
+Pixels = Annotated[int, Field(gt=0, le=1 << 14)]
 """Height or width of the images of a store."""
 
 

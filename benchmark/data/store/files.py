@@ -80,6 +80,10 @@ def fingerprint_of(version: int, tasks: Sequence[Any], arrays: Mapping[str, Mapp
     return digest([version, tasks, given, *([marks] if marks else [])])[:16]
 
 
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
 class Store:
     """A finished store, opened for reading."""
 
@@ -115,7 +119,7 @@ class Store:
     def _require_fingerprint(self, path: Path, text: bytes) -> None:
         """Compared as written: a later version's defaults of tasks are no part of it."""
         try:
-            content = json.loads(text)
+            content = json.loads(text, parse_constant=_no_constant)
             found = fingerprint_of(content["version"], content["tasks"], content["arrays"],
                                    content.get("marks", {}))
         except (ValueError, RecursionError):  # NaN and infinity are no JSON

@@ -69,7 +69,7 @@ def frame_bytes(frame: pd.DataFrame, format: str) -> bytes:
     """
     if format == "csv":
         texts = {name: frame[name].map(csv_cell) for name in map(str, frame)
-                 if frame[name].dtype == object}
+                 if frame[name].dtype.kind == "O"}
         return frame.assign(**texts).rename(columns=csv_cell).to_csv(
             index=False, lineterminator="\n").encode()
     if format == "json":
