@@ -60,9 +60,16 @@ def one_line(text: str) -> str:
 
     What a file says can then neither end a line of a table or comment nor steer a terminal.
     """
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() or character == " "
                    else " " if character.isspace() else f"\\x{ord(character):02x}"
                    for character in text)
+
+
+def visible(text: str) -> str:
+    """Text with its line breaks, and with other control characters made visible."""
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 def shortened(text: str, longest: int = LONGEST_VALUE) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from benchmark.config.json_text import LONGEST_TEXT, parse_json, require_usable
 from benchmark.errors import RequestError, one_line, shortened
 from benchmark.files import digest, read_arrays, read_file, write_atomically, write_json
 
@@ -24,11 +24,6 @@ LARGEST_RECORD = 1 << 24
 """Bytes of a `record.json`; those of ten tasks have some ten thousand."""
 LARGEST_STATISTICS = 1 << 30
 """Bytes of all arrays of a `statistics.npz`, uncompressed."""
-_LARGEST_INTEGER = 2 ** 63 - 1
-_LARGEST_NUMBER = 1e100
-"""Squares of numbers within it have no overflow."""
-_DEEPEST = 40
-_LONGEST_TEXT = 100_000
 
 Statistics = dict[str, NDArray[Any]]
 """Sufficient statistics of one task: name -> array with one row per evaluation image."""
@@ -48,7 +43,7 @@ def _nameable(name: str) -> str:
 
 def _storable(text: str) -> str:
     """Of a reason, what a file can hold: an error's message may be anything."""
-    return shortened(text.encode("utf-8", "backslashreplace").decode(), _LONGEST_TEXT // 2)
+    return shortened(text.encode("utf-8", "backslashreplace").decode(), LONGEST_TEXT // 2)
 
 
 Value = Annotated[float | None, AfterValidator(_finite)]
@@ -209,43 +204,6 @@ def run_id(config: Mapping[str, Any], fingerprint: str, protocol: int) -> str:
     return f"{config['method']}-{config['sequence']}-seed{config['seed']}-{mark}"
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"duplicate key '{max(keys, key=keys.count)}'")
-    return content
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _require_usable(value: Any, place: str = "", depth: int = 0) -> None:
-    """Raise `ValueError` for values that JSON can hold and no run leaves."""
-    if isinstance(value, str):
-        if len(value) > _LONGEST_TEXT or (not value.isascii() and _has_surrogates(value)):
-            raise ValueError(f"{place} is too long a text, or no Unicode")
-    elif isinstance(value, int):
-        if abs(value) > _LARGEST_INTEGER:
-            raise ValueError(f"{place} is {value:.3e}, beyond 64 bits" if abs(value) < 10 ** 300
-                             else f"{place} is a number of more than 300 digits")
-    elif isinstance(value, float):
-        if not abs(value) <= _LARGEST_NUMBER:
-            raise ValueError(f"{place} is {value}")
-    elif depth > _DEEPEST:
-        raise ValueError("nested too deeply")
-    parts = (value.items() if isinstance(value, dict)
-             else enumerate(value) if isinstance(value, list) else ())
-    for key, part in parts:
-        _require_usable(key, f"a key of {place or 'the record'}")
-        _require_usable(part, f"{place}.{key}" if place else str(key), depth + 1)
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
 def load_record(path: Path) -> Record:
     """Read and validate a record: a `record.json`, or the folder that holds one.
 
@@ -253,13 +211,13 @@ def load_record(path: Path) -> Record:
     """
     file = path / RECORD_FILE if path.is_dir() else path
     try:
-        content = json.loads(read_file(file, LARGEST_RECORD), object_pairs_hook=_no_duplicates,
-                             parse_constant=_no_constant)
+        text = read_file(file, LARGEST_RECORD)
+        content = parse_json(text)
         schema = content.get("schema") if isinstance(content, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
             raise ValueError("it was written by a newer lhlbench, which this version cannot read; "
                              "update lhlbench")
-        _require_usable(content)
+        require_usable(content, text)
         return Record.model_validate(content)
     except FileNotFoundError:
         raise RequestError(f"{file} does not exist") from None

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from benchmark.errors import one_line
+from benchmark.errors import one_line, visible
 
 
 class PlainConsole(Console):
@@ -24,11 +24,6 @@ class PlainConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(visible(text), **options)
-
-
-def visible(text: str) -> str:
-    """Text with its line breaks, and with other control characters made visible."""
-    return "\n".join(map(one_line, text.split("\n")))
 
 
 def strict_json(value: Any) -> str:

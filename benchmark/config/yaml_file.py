@@ -41,6 +41,9 @@ class _StrictLoader(yaml.SafeLoader):
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if isinstance(node, yaml.ScalarNode) and not node.value.isascii() and any(
+                "\ud800" <= letter <= "\udfff" for letter in node.value):
+            raise _refused("a text that is no Unicode", event)
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from benchmark.config.json_text import parse_json
 from benchmark.data.store.codec import Codec
 from benchmark.errors import DataError, unknown
 from benchmark.files import digest, read_file, require_regular
@@ -80,10 +80,6 @@ def fingerprint_of(version: int, tasks: Sequence[Any], arrays: Mapping[str, Mapp
     return digest([version, tasks, given, *([marks] if marks else [])])[:16]
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 class Store:
     """A finished store, opened for reading."""
 
@@ -119,7 +115,7 @@ class Store:
     def _require_fingerprint(self, path: Path, text: bytes) -> None:
         """Compared as written: a later version's defaults of tasks are no part of it."""
         try:
-            content = json.loads(text, parse_constant=_no_constant)
+            content = parse_json(text)
             found = fingerprint_of(content["version"], content["tasks"], content["arrays"],
                                    content.get("marks", {}))
         except (ValueError, RecursionError):  # NaN and infinity are no JSON

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark import __version__
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, visible
 from benchmark.files import writing
 from benchmark.record import RECORD_FILE, STATISTICS_FILE
 from benchmark.report.runs.collection import RunCollection, StoredRun
@@ -177,7 +177,8 @@ class _Pages:
         self.folder = folder
         self.environment = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True,
-            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False)
+            undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True,
+            auto_reload=False)
         self.environment.globals |= {"version": __version__, "ROWS": ROWS, "size": charts}
         self.environment.filters |= {
             "number": _number, "sortable": "{:.7g}".format, "mib": _mib, "keys": keys_text,
@@ -191,6 +192,11 @@ class _Pages:
         path = self.folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode("utf-8", "replace"))
+
+
+def _shown(value: Any) -> Any:
+    """Text without control characters, which no page may hold."""
+    return visible(value) if type(value) is str else value
 
 
 def _number(value: float | None, digits: int) -> str:
