@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from benchmark.config.json_text import LONGEST_TEXT, parse_json, require_usable
+from benchmark.config.json_file import LONGEST_TEXT, parse_json, require_usable
 from benchmark.errors import RequestError, one_line, shortened
 from benchmark.files import digest, read_arrays, read_file, write_atomically, write_json
 

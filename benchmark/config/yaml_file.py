@@ -25,7 +25,7 @@ _LONGEST_REASON = 300
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader without aliases (no billion laughs), tags, dates and silent duplicate keys.
 
-    Keys are single words, and numbers such as a computer has: finite, whole ones of 64 bits.
+    Keys are single words, and whole numbers have 64 bits.
     """
 
     depth = 0
@@ -66,8 +66,6 @@ class _StrictLoader(yaml.SafeLoader):
             number: int | float = construct(node)
         except ValueError:
             raise _refused(f"{node.value} is not a number", node) from None
-        if not math.isfinite(number):
-            raise _refused(f"{node.value} is not a finite number; give a finite one", node)
         if whole and abs(number) > _LARGEST_INTEGER:
             raise _refused(f"{node.value} is too large for a whole number", node)
         return number

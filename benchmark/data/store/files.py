@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from benchmark.config.json_text import parse_json
+from benchmark.config.json_file import parse_json
 from benchmark.data.store.codec import Codec
 from benchmark.errors import DataError, unknown
 from benchmark.files import digest, read_file, require_regular
