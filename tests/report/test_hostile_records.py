@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 
 import pytest
 
@@ -97,6 +98,17 @@ def test_all_other_runs_are_shown(spoilt, words, tmp_path, monkeypatch, capsys):
     for _, message in UNUSABLE.values():
         assert any(message in warning for warning in warnings), message
     assert "Traceback" not in printed.err
+
+
+def test_an_edited_copy_does_not_take_the_place_of_a_run(maker):
+    run = maker.run("had")
+    own = maker.folder / "x" / run.folder.name
+    run.folder.rename(maker.folder / "a")
+    shutil.copytree(maker.folder / "a", own)
+    edited(maker.folder / "a", put("matrix.depth.abs.2", 0.001))
+    found = collect(maker.folder)
+    assert [each.folder for each in found.complete] == [own]
+    assert [str(maker.folder / "a" / "record.json") in each for each in found.warnings] == [True]
 
 
 EVIL = "[/red][bold]\x1b[2J\x1b]0;x\x07\u202e'\"><script>alert(1)</script>\nline & \\input{x} $y$"

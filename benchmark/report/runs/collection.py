@@ -74,7 +74,8 @@ class RunCollection:
 
 
 def collect(runs: Path, published: Path | None = None) -> RunCollection:
-    """Every record below `runs` and `published`; of one run id, the one below `runs`.
+    """Every record below `runs` and `published`; of one run id, the one below `runs`, and among
+    those the one in the folder of that name.
 
     Folders that do not exist hold no records. A damaged record is a warning, not an error: one
     bad file must not hide every other result.
@@ -90,10 +91,14 @@ def collect(runs: Path, published: Path | None = None) -> RunCollection:
             except RequestError as error:
                 warnings.append(f"left out: {error}")
                 continue
-            kept = by_id.setdefault(found.record.run_id, found)
-            if kept is not found and kept.published == found.published:
-                warnings.append(f"left out: {file}: {kept.folder} already holds run "
-                                f"{found.record.run_id}")
+            run_id = found.record.run_id
+            other = by_id.setdefault(run_id, found)
+            if other is found or other.published != found.published:
+                continue
+            if found.folder.name == run_id:  # the run itself, and the other is a copy
+                by_id[run_id], other, found = found, found, other
+            warnings.append(f"left out: {found.folder / RECORD_FILE}: {other.folder} holds run "
+                            f"{run_id}")
     ordered = [by_id[run_id] for run_id in sorted(by_id)]
     return RunCollection(tuple(run for run in ordered if run.record.status == "complete"),
                          tuple(run for run in ordered if run.record.status == "failed"),
