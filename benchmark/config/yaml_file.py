@@ -165,9 +165,13 @@ def validate(model: type[Model], content: Any, where: str, node: yaml.Node | Non
 
 
 def _priority(error: Any, content: Any, known: Sequence[str]) -> int:
-    """The place of an error among those of a model; the lowest is told."""
-    if error["type"] != "extra_forbidden":
-        return 2 if error["type"] in ("missing", "literal_error") else 1
+    """The place of an error among those of a model; the lowest is told, the first of equal ones.
+
+    A value out of range tells which member of a union was meant, one of another type does not.
+    """
+    kind = error["type"]
+    if kind != "extra_forbidden":
+        return 2 if kind in ("missing", "literal_error") or kind.endswith("_type") else 1
     return 3 if ".".join(_keys(content, error["loc"])) in known else 0
 
 

@@ -71,7 +71,8 @@ def edit_records(random: Random, folder: Path, commands: tuple[list[str], ...] =
         first_problem(edited)
     for words in commands:
         code, printed = outcome([*words, "--runs", str(folder), "--no-published"])
-        assert code == 0, (words, printed)
+        # A plot of ranks refuses methods that were not run at the same orders and seeds.
+        assert code == 0 or (code == 2 and words[0] == "plot"), (words, printed)
         assert all(each.isprintable() or each == "\n" for each in printed), words
 
 
