@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmark.errors import RequestError
 
-_TEMPORARY = re.compile(r"\.\w+\.(json|jsonl|npz|png|safetensors|yaml)\.[a-z0-9_]{8}")
+_TEMPORARY = re.compile(r"\.\w+\.(json|jsonl|md|npy|npz|png|safetensors|yaml)\.[a-z0-9_]{8}")
 """Names that `write_atomically` gives, of the kinds of files a run leaves."""
 
 
@@ -120,12 +120,17 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda to: to.write_bytes(text.encode()))
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write strict JSON (no NaN, no Infinity) atomically."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-
 def json_text(value: Any) -> str:
+    """Strict JSON (no NaN, no Infinity) as a file holds it."""
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON atomically."""
+    write_text(path, json_text(value))
+
+
+def readable_json(value: Any) -> str:
     """Strict JSON to be read on a terminal: letters as they are, control characters escaped."""
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
     return "".join(character if character.isprintable() or character in " \n"

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from benchmark.config.json_file import LONGEST_TEXT, parse_json, require_usable
 from benchmark.errors import RequestError, one_line, shortened
-from benchmark.files import digest, read_arrays, read_file, write_atomically, write_json
+from benchmark.files import digest, json_text, read_arrays, read_file, write_atomically, write_text
 
 SCHEMA = 1
 RECORD_FILE = "record.json"
@@ -187,10 +187,15 @@ class Record(_Part):
         return (f"undefined {known[0]}, where predictions are not finite" if known
                 else f"undefined {lacking[0]}, where no group of images gives it a value")
 
+    @property
+    def text(self) -> str:
+        """The content of `record.json`."""
+        return json_text(self.model_dump(mode="json", by_alias=True))
+
     def save(self, folder: Path) -> Path:
         """Write `record.json` into `folder`, atomically and after validation."""
         path = folder / RECORD_FILE
-        write_json(path, self.model_dump(mode="json", by_alias=True))
+        write_text(path, self.text)
         return path
 
 

@@ -18,10 +18,12 @@ from benchmark.cli.check import check
 from benchmark.cli.compare import compare
 from benchmark.cli.data import info, prepare, verify
 from benchmark.cli.doctor import doctor
+from benchmark.cli.evaluate import evaluate
 from benchmark.cli.ls import ls
 from benchmark.cli.new import new
 from benchmark.cli.paper import paper
 from benchmark.cli.plot import plot
+from benchmark.cli.predict import predict
 from benchmark.cli.report import report
 from benchmark.cli.run import run
 from benchmark.cli.show import show
@@ -31,16 +33,16 @@ from benchmark.cli.sweep import sweep
 from benchmark.cli.table import table
 from benchmark.cli.tune import tune
 from benchmark.cli.validate import validate
-from benchmark.errors import LhlbenchError, one_line, shortened
+from benchmark.errors import LhlbenchError, shortened, visible
 from benchmark.plug_ins import TASK_KINDS, task_kind_files
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    run, sweep, ls, show, table, plot, compare, paper, report, validate, submit, tune, check, new,
-    speed, doctor)
+    run, sweep, ls, show, table, plot, compare, paper, report, validate, submit, evaluate,
+    predict, tune, check, new, speed, doctor)
 DATA_COMMANDS: tuple[Callable[..., None], ...] = (prepare, verify, info)
 
 _INTERRUPTED = 130
-_LONGEST_MESSAGE = 2000
+_LONGEST_LINE = 2000
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A benchmark for lifelong heterogeneous learning of dense prediction.",
@@ -99,7 +101,9 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         message, code = _explained(error)
         if debug or message is None:
             raise
-        print(f"lhlbench: {shortened(one_line(message), _LONGEST_MESSAGE)}", file=sys.stderr)
+        lines = [shortened(line, _LONGEST_LINE) for line in visible(message).split("\n")]
+        shown = "\n".join(lines)
+        print(f"lhlbench: {shown}", file=sys.stderr)
         return code
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.config.overrides import setting_text
 from benchmark.data.formats.reader import import_optional
 from benchmark.errors import RequestError, one_line, unknown
-from benchmark.files import json_text
+from benchmark.files import readable_json
 from benchmark.record import STATISTICS_FILE, load_statistics
 from benchmark.report.runs.collection import StoredRun
 from benchmark.report.runs.grid import Grid, MethodRuns, RunKey, family_of, order_number
@@ -74,7 +74,7 @@ def frame_bytes(frame: pd.DataFrame, format: str) -> bytes:
             index=False, lineterminator="\n").encode()
     if format == "json":
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        return f"{json_text(rows)}\n".encode()
+        return f"{readable_json(rows)}\n".encode()
     if format == "parquet":
         import_optional("pyarrow", "hub", "writing Parquet files")
         buffer = io.BytesIO()

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import unknown
-from benchmark.files import json_text
+from benchmark.files import readable_json
 from benchmark.report.runs.frame import csv_cell
 from benchmark.report.tables.table import Table, table_content, table_rows
 from benchmark.report.tables.text import RowBlock, TextCell, TextTable, text_table
@@ -54,7 +54,7 @@ def render_as(format: str, tables: Sequence[TextTable], rows: Callable[[], list[
     if format == "csv":
         return csv_text(rows())
     if format == "json":
-        return json_text(content()) + "\n"
+        return readable_json(content()) + "\n"
     if format not in FORMATS:
         raise unknown("format", format, ["rich", *FORMATS, "csv", "json"])
     return "\n".join(FORMATS[format](table) for table in tables)
