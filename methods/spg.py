@@ -44,7 +44,7 @@ class SPG(Method):
         super().__init__(config)
         self._mask: Parameters = {}
         self._heads: list[str] = []
-        self._mean_mask = 0.0
+        self._mean_mask = torch.zeros(())
 
     def before_backbone_change(self, network: Network) -> None:
         self._mask, self._heads = {}, []
@@ -54,7 +54,7 @@ class SPG(Method):
             if self.config.freeze_statistics:
                 phase.network.freeze_statistics(affine=False)
             entries = torch.cat([mask.flatten() for mask in self._mask.values()])
-            self._mean_mask = float(entries.mean())
+            self._mean_mask = entries.mean()
 
     def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
         if not self._mask:

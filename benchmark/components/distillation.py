@@ -32,7 +32,8 @@ class Distillation(Method):
 
     @abstractmethod
     def old_loss(self, task: Task, kind: Kind, raw: Tensor, teacher: Tensor) -> Tensor:
-        """Scalar loss of one old task from raw outputs [B, C, H, W] of student and teacher."""
+        """Scalar loss of one old task from the student's raw output [B, C, H, W] and what
+        `teacher_outputs` gives for the task."""
 
     def share(self, old_tasks: int) -> float:
         """The factor of each old task's loss, given how many there are."""
@@ -47,7 +48,7 @@ class Distillation(Method):
         return {}
 
     def teacher_outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
-        """The outputs [B, channels, H, W] that the student's are matched to."""
+        """What the student's outputs are matched to: raw outputs [B, channels, H, W] by default."""
         return self.teacher.outputs(step, tasks)
 
     def begin_phase(self, phase: Phase) -> None:
