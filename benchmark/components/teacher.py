@@ -89,7 +89,7 @@ class Teacher:
             self._cached_stages = [torch.cat(stage) for stage in zip(*features, strict=True)]
 
     def _fill_labels(self, phase: Phase, tasks: Sequence[Task]) -> None:
-        """Cache pseudo-labels that take a byte per pixel; maps are as fast to enlarge as to copy."""
+        """Cache pseudo-labels of a byte per pixel; maps are enlarged as fast as they are copied."""
         classes = [task for task in tasks if kind_of(task).class_count]
         found: dict[str, list[Tensor]] = {task.name: [] for task in classes}
         for step in phase_batches(phase, size=phase.network.recipe.batch):

@@ -122,12 +122,12 @@ def cut(values: Tensor, edges: Sequence[float]) -> Tensor:
     low = values.amin(dim=(1, 2), keepdim=True)
     span = values.amax(dim=(1, 2), keepdim=True) - low
     scaled = torch.where(span > 0, (values - low) / span.clamp(min=torch.finfo(span.dtype).tiny), 0)
-    return torch.bucketize(scaled, _constant(tuple(edges), values.dtype, values.device))
+    return torch.bucketize(scaled, constant(tuple(edges), values.dtype, values.device))
 
 
 @cache
-def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Values as a tensor that is kept: to copy them to the device in each step would wait for it."""
+def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Values as a tensor, which is kept: a copy to the device in each step would wait for it."""
     return torch.tensor(values, dtype=dtype, device=device)
 
 
@@ -138,11 +138,9 @@ def evaluated(kind: Kind, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
     at an invalid pixel spoil the sums.
     """
     finite = raw.isfinite()
-    wrong = ~finite.all(1)
-    if wrong.any():
-        raw = torch.where(finite, raw, 0)
-    wrong &= kind.valid(target)
-    return kind.statistics(raw, target) | {NOT_FINITE.name: wrong.sum((1, 2))}
+    wrong = kind.valid(target) & ~finite.all(1)
+    return kind.statistics(torch.where(finite, raw, 0), target) | {
+        NOT_FINITE.name: wrong.sum((1, 2))}
 
 
 def kind_of(task: Task) -> Kind:

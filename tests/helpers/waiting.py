@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -23,10 +25,10 @@ WAITING = {
     aten.bincount: "the size of a result depends on the data (bincount)",
     aten.equal: "whether tensors are equal is read (equal)",
     aten.is_nonzero: "a value is read (bool of a tensor)",
-    aten.lift_fresh: "Python values are copied to the device (torch.tensor, new_tensor)",
 }
 """Operation -> why it waits, where one of its arguments lies on the device."""
 
+_MADE_OF_VALUES = (torch.tensor, torch.as_tensor, Tensor.new_tensor)
 _ROOT = Path(__file__).parents[2]
 
 
@@ -34,40 +36,68 @@ class Waits(AssertionError):
     """An operation made the step wait for its device."""
 
 
-class NeverWaiting(TorchDispatchMode):
-    """Refuses every operation that waits for `device`, or copies to it or from it."""
+class _NoWaitingOperations(TorchDispatchMode):
+    """Refuses every operation that waits for a type of device, or copies to it or from it."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: str) -> None:
         super().__init__()
         self.device = device
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        if self._on_device(tensors):
-            self._refuse_waiting(operation, args)
-        result = operation(*args, **(kwargs or {}))
-        moved = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
-        if tensors and moved and self._on_device(tensors[-1:]) != self._on_device(moved):
-            raise Waits(f"values are copied to or from the device ({operation}){_where()}")
-        return result
-
-    def _on_device(self, tensors):
-        return any(tensor.device.type == self.device.type for tensor in tensors)
-
-    def _refuse_waiting(self, operation, args):
-        if reason := WAITING.get(operation.overloadpacket):
-            raise Waits(reason + _where())
-        if operation.overloadpacket in (aten.index, aten.index_put, aten.index_put_):
-            masks = [index for index in args[1] if index is not None
-                     and index.dtype in (torch.bool, torch.uint8)]
-            if masks:
+        places = {tensor.device.type == self.device for tensor in tensors}
+        packet = operation.overloadpacket
+        if True in places:
+            if packet in WAITING:
+                raise Waits(WAITING[packet] + _where())
+            if packet in (aten.index, aten.index_put, aten.index_put_) and any(
+                    index is not None and index.dtype in (torch.bool, torch.uint8)
+                    for index in args[1]):
                 raise Waits("the size of a result depends on the data (indexing by a mask)"
                             + _where())
+        if packet is aten._to_copy and kwargs.get("device") is not None:
+            places.add(kwargs["device"].type == self.device)
+        if packet in (aten._to_copy, aten.copy_) and len(places) > 1:
+            raise Waits("values are copied to or from the device" + _where())
+        return operation(*args, **kwargs)
+
+
+class _NoNewTensors(TorchFunctionMode):
+    """Refuses tensors on a type of device that are made of Python values."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if (function in _MADE_OF_VALUES and result.device.type == self.device
+                and _line().name != "constant"):  # which keeps its tensors: one copy each, ever
+            raise Waits("Python values are copied to the device (torch.tensor)" + _where())
+        return result
+
+
+@contextmanager
+def never_waiting(device: str):
+    """Raises `Waits` where anything waits for a type of device; on CUDA torch watches, too."""
+    if device == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        with _NoWaitingOperations(device), _NoNewTensors(device):
+            yield
+    finally:
+        if device == "cuda":
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def _line():
+    """The line of this repository that is running."""
+    frames = [frame for frame in traceback.extract_stack()
+              if Path(frame.filename).is_relative_to(_ROOT) and frame.filename != __file__]
+    return frames[-1]
 
 
 def _where():
-    """The line of the package that is running."""
-    frames = [frame for frame in traceback.extract_stack()
-              if Path(frame.filename).is_relative_to(_ROOT) and frame.filename != __file__]
-    frame = frames[-1]
+    frame = _line()
     return f"; {Path(frame.filename).relative_to(_ROOT)}, line {frame.lineno}: {frame.line}"

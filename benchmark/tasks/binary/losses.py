@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.tasks.binary.metrics import THRESHOLDS
-from benchmark.tasks.losses import TWO_GROUPS, Kind
+from benchmark.tasks.losses import TWO_GROUPS, Kind, constant
 
 
 class BinaryLosses(Kind):
@@ -56,7 +56,7 @@ class BinaryLosses(Kind):
     def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
         logit = raw[:, 0].double()
         positive, negative = target == 1, target == 0
-        levels = torch.as_tensor(THRESHOLDS, dtype=logit.dtype, device=raw.device)
+        levels = constant(THRESHOLDS, logit.dtype, raw.device)
         reached = torch.bucketize(logit.sigmoid(), levels, right=True)
         return {"positives": positive.sum((1, 2)), "negatives": negative.sum((1, 2)),
                 "true_positive": _at_each_level(reached, positive, len(levels)),
