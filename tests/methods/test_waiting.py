@@ -53,7 +53,7 @@ def valueless(monkeypatch):
     """Lets phases begin on `meta`, which has no values to check, no autocast and no optimiser."""
     monkeypatch.setattr(PhaseData, "_any_valid", lambda *_: True)
     monkeypatch.setattr(torch, "autocast", lambda *args, **options: nullcontext())
-    for optimiser in (torch.optim.Adam, torch.optim.SGD):
+    for optimiser in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD):
         monkeypatch.setattr(optimiser, "step", lambda self: None)
 
 
