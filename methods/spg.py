@@ -59,13 +59,15 @@ class SPG(Method):
     def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
         if not self._mask:
             return
-        strength = self.config.strength
-        for name, parameter in step.network.backbone.named_parameters():
-            if (mask := self._mask.get(name)) is not None:
-                parameter.lerp_(before[f"backbone.{name}"], strength * mask)
-        for name, parameter in step.network.heads.named_parameters():
-            if parameter.grad is not None:
-                parameter.lerp_(before[f"heads.{name}"], strength * self._mean_mask)
+        backbone = {name: parameter for name, parameter in step.network.backbone.named_parameters()
+                    if name in self._mask}
+        heads = {name: parameter for name, parameter in step.network.heads.named_parameters()
+                 if parameter.grad is not None}
+        shares = torch._foreach_mul([*[self._mask[name] for name in backbone],
+                                     *[self._mean_mask] * len(heads)], self.config.strength)
+        torch._foreach_lerp_([*backbone.values(), *heads.values()],
+                             [*[before[f"backbone.{name}"] for name in backbone],
+                              *[before[f"heads.{name}"] for name in heads]], shares)
 
     def end_phase(self, phase: Phase) -> None:
         if not self.active:
