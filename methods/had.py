@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from benchmark.components.distillation import Distillation
+from benchmark.components.distillation import Distillation, DistillationConfig
 from benchmark.components.salience import salient_pixels
-from benchmark.method import MethodConfig, Phase, Step, setting
+from benchmark.method import Phase, Step, setting
 from benchmark.tasks import Task
 from benchmark.tasks.losses import Kind
 
@@ -30,7 +30,7 @@ class HAD(Distillation):
     distance counts as less than `floor` times the image's mean.
     """
 
-    class Config(MethodConfig):
+    class Config(DistillationConfig):
         weight: float = setting(3.0, "lambda", "released code", ge=0)
         balanced: bool = setting(True, "use the distribution-balanced term", "paper")
         salient: bool = setting(True, "use the salience-guided term", "paper")

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.components.distillation import Distillation
+from benchmark.components.distillation import Distillation, DistillationConfig
 from benchmark.components.salience import sobel
-from benchmark.method import MethodConfig, setting
+from benchmark.method import setting
 from benchmark.tasks import Task
 from benchmark.tasks.direction.losses import unit
 from benchmark.tasks.losses import Kind
@@ -24,7 +24,7 @@ class HADReleased(Distillation):
     term is the supervised loss against the pseudo-label, without the half.
     """
 
-    class Config(MethodConfig):
+    class Config(DistillationConfig):
         weight: float = setting(3.0, "lambda", "released code", ge=0)
         salience_threshold: float = setting(0.9, "k, on the scaled gradient", "released code",
                                             ge=0, lt=1)

@@ -15,10 +15,18 @@ from benchmark.tasks import Task
 from benchmark.tasks.losses import Kind
 
 
+class DistillationConfig(MethodConfig):
+    """Settings of every method that matches outputs of the network of the phase before."""
+
+    subset: int | None = setting(
+        None, "distil so many old tasks in each step, drawn at random, their terms multiplied so "
+        "that the expected loss stays the same; none: all", "ours", ge=1)
+
+
 class Distillation(Method):
     """Preserves old tasks by matching the network of the phase before on the new images.
 
-    A subclass defines `old_loss`; its configuration has a `weight`.
+    A subclass defines `old_loss`; its configuration is a `DistillationConfig` with a `weight`.
     """
 
     family = "distillation"
@@ -60,12 +68,22 @@ class Distillation(Method):
         old = step.phase.old_tasks
         if old and self.active:
             if share := self.share(len(old)):
-                outputs = self.teacher_outputs(step, old)
-                for task, kind in kinds(old):
+                chosen = self._chosen(old)
+                factor = share * len(old) / len(chosen)
+                outputs = self.teacher_outputs(step, chosen)
+                for task, kind in kinds(chosen):
                     loss = self.old_loss(task, kind, step.output(task), outputs[task.name])
-                    terms[f"{task.name}/old"] = share * loss
+                    terms[f"{task.name}/old"] = factor * loss
             terms |= self.feature_terms(step)
         return terms
+
+    def _chosen(self, old: Sequence[Task]) -> Sequence[Task]:
+        """The old tasks of a step, drawn with torch's global CPU generator; all, without using it,
+        unless `subset` is smaller."""
+        subset: int | None = self.config.subset
+        if subset is None or subset >= len(old):
+            return old
+        return [old[index] for index in sorted(torch.randperm(len(old))[:subset].tolist())]
 
     def capture_teacher(self, phase: Phase) -> None:
         """Keep the teacher of the next phase."""
@@ -82,7 +100,7 @@ class Distillation(Method):
         self.teacher.load_state_dict(state["teacher"])
 
 
-class OutputConfig(MethodConfig):
+class OutputConfig(DistillationConfig):
     """Settings of every method that matches old outputs as LwF does."""
 
     weight: float = setting(1.0, "factor of the distillation terms", "paper", ge=0)
