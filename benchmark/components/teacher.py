@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmark.data.loading.array_loader import memory
 from benchmark.method import Phase, State, Step, phase_batches
 from benchmark.model.heads import upsample
 from benchmark.model.network import Network
@@ -18,6 +21,9 @@ from benchmark.tasks.losses import kind_of
 STAGES_BYTES = 2**28
 """Most bytes of backbone features that are cached: 265 images of NYUv2 would take 4 GB with
 ResNet-18, while another forward pass without gradient is a small part of a step."""
+OUTPUTS_SHARE = 0.1
+"""Of the device's memory: what cached outputs may take there. Larger ones lie in a memory-mapped
+temporary file, at full precision, since rounded ones would change the losses."""
 LABELS_BYTES = 2**28
 """Most bytes of pseudo-labels that are cached, at a byte per pixel and task; 265 images of NYUv2
 take 29 MB per task."""
@@ -75,16 +81,21 @@ class Teacher:
 
     @torch.no_grad()
     def _fill_cache(self, phase: Phase, tasks: Sequence[Task], stages: bool) -> None:
-        outputs: dict[str, list[Tensor]] = {task.name: [] for task in tasks}
+        names, count = [task.name for task in tasks], len(phase.data)
         features: list[list[Tensor]] = []
+        cache: dict[str, Tensor] = {}
+        done = 0
         for step in phase_batches(phase, size=phase.network.recipe.batch):
-            computed = self.stages(step)
-            for name, raw in self._decode(step, list(outputs)).items():
-                outputs[name].append(raw)
-            stages = stages and _fit(computed, len(phase.data), STAGES_BYTES)
+            computed, images = self.stages(step), len(step.images)
+            outputs = self._decode(step, names)
+            cache = cache or _room(outputs, count)
+            for name, raw in outputs.items():
+                cache[name][done:done + images].copy_(raw)
+            done += images
+            stages = stages and _fit(computed, count, STAGES_BYTES)
             if stages:
                 features.append(computed)
-        self._cached_outputs = {name: torch.cat(raws) for name, raws in outputs.items()}
+        self._cached_outputs = cache
         if stages:
             self._cached_stages = [torch.cat(stage) for stage in zip(*features, strict=True)]
 
@@ -122,8 +133,10 @@ class Teacher:
     def coarse_outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
         """Raw outputs [B, channels, h, w] of `tasks` at feature resolution, without gradient."""
         if self._cached_outputs:
-            return {task.name: self._cached_outputs[task.name].index_select(
-                        0, step.batch.positions) for task in tasks}
+            positions = step.batch.positions
+            cached = [self._cached_outputs[task.name] for task in tasks]
+            return {task.name: rows.index_select(0, positions.to(rows.device)).to(positions.device)
+                    for task, rows in zip(tasks, cached, strict=True)}
         return self._decode(step, [task.name for task in tasks])
 
     @torch.no_grad()
@@ -153,6 +166,21 @@ class Teacher:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self._snapshot.load_state_dict(state)
+
+
+def _room(outputs: Mapping[str, Tensor], images: int) -> dict[str, Tensor]:
+    """Empty tensors for outputs like these of so many images: on their device if they fit in
+    `OUTPUTS_SHARE` of it."""
+    found: dict[str, Tensor] = {}
+    for name, raw in outputs.items():
+        shape = (images, *raw.shape[1:])
+        if _fit(list(outputs.values()), images, int(OUTPUTS_SHARE * memory(raw.device))):
+            found[name] = torch.empty(shape, dtype=raw.dtype, device=raw.device)
+        else:
+            with NamedTemporaryFile() as file:  # it lasts as long as the tensor
+                found[name] = torch.from_file(file.name, shared=True, size=math.prod(shape),
+                                              dtype=raw.dtype).view(shape)
+    return found
 
 
 def _fit(maps: Sequence[Tensor], images: int, limit: int) -> bool:

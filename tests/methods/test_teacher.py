@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -68,6 +71,23 @@ def test_pseudo_labels_are_those_of_the_outputs_cached_or_not(limit, settings, t
             right = kind_of(task).pseudo_label(outputs[task.name])
             assert labels[task.name].dtype == right.dtype
             assert torch.equal(labels[task.name], right)
+
+
+def test_outputs_too_large_for_the_device_lie_in_a_file_and_are_the_same(third_phase, monkeypatch,
+                                                                         tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    phase, teacher, _ = third_phase()
+    found = []
+    for share in (1.0, 0.0):
+        monkeypatch.setattr(teacher_module, "OUTPUTS_SHARE", share)
+        teacher.begin_phase(phase)
+        found.append([teacher.outputs(Step(phase, batch), phase.old_tasks)
+                      for batch in phase.data.epoch(1)])
+    for held, mapped in zip(*found, strict=True):
+        assert held.keys() == mapped.keys()
+        assert all(torch.equal(held[name], mapped[name]) for name in held)
+    assert str(tmp_path) in Path("/proc/self/maps").read_text()
+    assert not list(tmp_path.iterdir())
 
 
 def test_cached_pseudo_labels_enlarge_no_output(third_phase, monkeypatch):
