@@ -64,11 +64,14 @@ class Distillation(Method):
             self.teacher.begin_phase(phase, stages=self.matches_features(phase))
 
     def loss(self, step: Step) -> dict[str, Tensor]:
-        terms = step.new_losses()
         old = step.phase.old_tasks
+        share = self.share(len(old)) if old and self.active else 0.0
+        chosen = self._chosen(old) if share else ()
+        if chosen:
+            step.outputs((*step.phase.tasks, *chosen))
+        terms = step.new_losses()
         if old and self.active:
-            if share := self.share(len(old)):
-                chosen = self._chosen(old)
+            if chosen:
                 factor = share * len(old) / len(chosen)
                 outputs = self.teacher_outputs(step, chosen)
                 for task, kind in kinds(chosen):

@@ -93,7 +93,7 @@ def test_outputs_too_large_for_the_device_lie_in_a_file_and_are_the_same(third_p
 def test_cached_pseudo_labels_enlarge_no_output(third_phase, monkeypatch):
     phase, teacher, _ = third_phase()
     teacher.begin_phase(phase, labels=True)
-    monkeypatch.setattr(teacher_module, "upsample", lambda *_: pytest.fail("it was enlarged"))
+    monkeypatch.setattr(Network, "enlarge", lambda *_: pytest.fail("it was enlarged"))
     classes = [task for task in phase.old_tasks if kind_of(task).class_count]
     assert classes
     for batch in phase.data.epoch(1):
