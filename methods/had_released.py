@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.components.distillation import Distillation
-from benchmark.method import MethodConfig, setting
+from benchmark.components.distillation import Distillation, DistillationConfig
+from benchmark.components.salience import sobel
+from benchmark.method import setting
 from benchmark.tasks import Task
 from benchmark.tasks.direction.losses import unit
 from benchmark.tasks.losses import Kind
@@ -22,7 +23,7 @@ class HADReleased(Distillation):
     released code has no maps of several channels: their channels' terms are averaged (ours).
     """
 
-    class Config(MethodConfig):
+    class Config(DistillationConfig):
         weight: float = setting(3.0, "lambda", "released code", ge=0)
         salience_threshold: float = setting(0.9, "k, on the scaled gradient", "released code",
                                             ge=0, lt=1)
@@ -105,8 +106,6 @@ def _mean(values: Tensor, chosen: Tensor) -> Tensor:
 def edge_mask(loss: Tensor, k: float) -> Tensor:
     """0/1 mask [B, H, W] where the Sobel gradient (borders zero-padded, so that any non-zero
     border is an edge), min-max scaled per image, exceeds k; none where the gradient is flat."""
-    across = loss.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    kernels = torch.stack([across, across.T])[:, None]
-    gradient = F.conv2d(loss.detach()[:, None], kernels, padding=1).square().sum(1).sqrt()
+    gradient = sobel(loss.detach(), border="constant")
     low, high = gradient.amin((1, 2), keepdim=True), gradient.amax((1, 2), keepdim=True)
     return ((gradient - low) / (high - low) > k).to(loss.dtype)

@@ -245,7 +245,7 @@ def _print_result(planned: Sequence[PlannedRun], words: Sequence[str], console: 
 
 def _print_done(planned: Sequence[PlannedRun], console: Console) -> None:
     done = sum(run.state == "done" for run in planned)
-    console.print(f"{done} of {len(planned)} runs are done", markup=False)
+    console.print(f"{done} of {len(planned)} runs are done")
 
 
 def _print_failures(planned: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
@@ -254,8 +254,7 @@ def _print_failures(planned: Sequence[PlannedRun], words: Sequence[str], console
             console.print(f"running elsewhere: {run.request}: {run.reason}", soft_wrap=True)
         if run.state == "failed":
             command = run.request.command(words)
-            console.print(f"failed: {run.request}: {run.reason}\n  {command}",
-                          soft_wrap=True)
+            console.print(f"failed: {run.request}: {run.reason}\n  {command}", soft_wrap=True)
 
 
 def _content(run: PlannedRun, words: Sequence[str]) -> dict[str, Any]:

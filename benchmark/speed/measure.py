@@ -12,7 +12,7 @@ from benchmark.engine.environment import environment
 from benchmark.engine.options import Options
 from benchmark.engine.plan import Plan
 from benchmark.errors import RequestError
-from benchmark.speed.machine import convolution_rates, extra_bytes, operations_of
+from benchmark.speed.machine import convolution_rates, extra_bytes, only_new_objects, operations_of
 from benchmark.speed.pairs import quartiles
 from benchmark.speed.stopwatch import PARTS, STEP_PATH, Stopwatch, own_path, seconds_of
 from benchmark.speed.subject import Subject
@@ -97,6 +97,13 @@ def measure_speed(plans: Sequence[Plan], options: Options, old_tasks: Sequence[i
         if not 0 <= count <= most:
             raise RequestError(f"--old-tasks {count}: {plans[0].config.sequence} has {most + 1} "
                                f"tasks, so there are 0 to {most} old ones")
+    with only_new_objects():
+        return _measured(plans, options, old_tasks, steps, progress)
+
+
+def _measured(plans: Sequence[Plan], options: Options, old_tasks: Sequence[int], steps: int,
+              progress: Callable[[str], None]) -> SpeedReport:
+    most = len(plans[0].config.tasks) - 1
     subjects = [Subject(plan, options, 2 * steps + _WARM_UP + _EXTRA) for plan in plans]
     rates: list[float] = []
     found: list[StepSpeed] = []
