@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark import PROTOCOL_VERSION
 from benchmark.record import Record
 from benchmark.report.runs.collection import RunCollection, StoredRun
 from benchmark.tasks import Task
@@ -47,7 +48,7 @@ class Maker:
         run_id = re.sub(r"[^A-Za-z0-9_.-]", "_",
                         f"{sequence}-{method}{extra}-{seed}-{fingerprint[:4]}{plug_in or ''}")
         content = {
-            "schema": 1, "protocol": 1, "run_id": run_id, "reason": failed,
+            "schema": 1, "protocol": PROTOCOL_VERSION, "run_id": run_id, "reason": failed,
             "status": "failed" if failed else "complete",
             "method": {"name": method, "config": config,
                        "kind": "bound" if method in BOUNDS else "lifelong"},

@@ -107,8 +107,9 @@ class LocalData:
 
 
 def _problems(record: Record, folder: Path) -> Iterator[str]:
-    if record.protocol != PROTOCOL_VERSION:
-        yield f"protocol {record.protocol}, this version measures by {PROTOCOL_VERSION}"
+    if not 1 <= record.protocol <= PROTOCOL_VERSION:
+        yield (f"protocol {record.protocol}, this version measures by {PROTOCOL_VERSION}; update "
+               "lhlbench")
     if record.status != "complete":
         yield f"the run failed: {record.reason}"
     yield from _not_finite(record.model_dump(mode="python"), "")

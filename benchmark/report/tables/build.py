@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from benchmark import PROTOCOL_VERSION
 from benchmark.errors import RequestError, unknown
 from benchmark.report.runs.collection import RunCollection
 from benchmark.report.runs.grid import Grid, MethodRuns, RunKey, grids_of, sequence_grids
@@ -119,7 +120,11 @@ class _Draft:
                   for method in self.grid.methods for run in method.failed.values()]
         undefined = [f"{run.record.run_id}: {run.record.reason}" for method in self.grid.methods
                      for run in method.runs.values() if run.record.reason]
-        return unscored + chosen + failed + undefined
+        protocol = self.grid.record.protocol
+        earlier = [f"measured by protocol {protocol}: runs made now are of protocol "
+                   f"{PROTOCOL_VERSION}, fill no hole here and stand in a table of their own"
+                   ] if self.holes and protocol != PROTOCOL_VERSION else []
+        return unscored + chosen + failed + undefined + earlier
 
     def runs(self, method: MethodRuns, sequence: str | None = None) -> int:
         """How many runs of a method have scores, of one order or of all."""

@@ -101,7 +101,7 @@ def caption_of(grid: Grid, convention: str, runs: str, about: Sequence[str],
     sentences = [
         f"Metrics on all {record.dataset.eval_images} evaluation images of "
         f"{record.dataset.name} ({record.dataset.fingerprint[:12]}) after the last epoch of the "
-        f"last phase, {convention_text(convention)}.",
+        f"last phase, protocol {record.protocol}, {convention_text(convention)}.",
         runs, *about]
     keys = [column.key for column in columns]
     if not whole:
