@@ -69,35 +69,35 @@ class Message:
     """Something is not as it should be, and the run goes on."""
 
 
-Send = Callable[[Message], None]
+Send = Callable[[Message], object]
 
 
-def carry_out(assignment: Assignment, threads: int | None, send: Send) -> None:
-    """Carry out a run and send messages, the last of them how it ended.
+def carry_out(assignment: Assignment, threads: int | None, send: Send) -> Message:
+    """Carry out a run and send messages; the last, which is also returned, is how it ended.
 
     `threads` are torch's; None leaves its own number. A signal makes the run save its state and
     leave off. Where a message cannot be sent, because nobody is there to read it, the run leaves
     off and `Terminated` is raised. For the main thread only.
     """
-    def tell(message: Message) -> None:
+    def tell(message: Message) -> Message:
         try:
             send(message)
         except OSError:
             raise Terminated(1) from None
+        return message
 
     os.chdir(assignment.directory)
     if threads is not None:
         torch.set_num_threads(threads)
     if assignment.deadline.passed():
-        tell(Message("left", reason="the time was up"))
-        return
+        return tell(Message("left", reason="the time was up"))
     try:
         with _StopRequests(assignment.deadline) as stop:
             tell(Message("running"))
             last = _outcome(assignment, stop, tell)
     except SignalReceived as error:
         last = Message("left", reason=f"stopped by signal {error.number}")
-    tell(last)
+    return tell(last)
 
 
 class _StopRequests(StopSignals):

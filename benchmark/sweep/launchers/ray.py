@@ -150,16 +150,11 @@ class RayLauncher:
 
 def _work(assignment: Assignment, threads: int, messages: MessageWriter) -> Message:
     """Body of a task: carry out the run, and return its last message."""
-    last = Message("left")
-
     def send(message: Message) -> None:
-        nonlocal last
-        last = message
         if message.state == "running":
             messages.send(message)
 
-    carry_out(assignment, threads, send)
-    return last
+    return carry_out(assignment, threads, send)
 
 
 def _ending(task: Any) -> Message:

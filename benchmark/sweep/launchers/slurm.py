@@ -26,6 +26,8 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 """Seconds between two questions to Slurm."""
 _PATIENCE = 20.0
 """Seconds the last message of a job that has left the queue may take over a network file system."""
+_RETURN = 3.0
+"""Seconds a job that is queued again may be out of the queue."""
 _LONGEST_ARRAY = 1000
 """Slurm's default MaxArraySize is 1001."""
 _TIMEOUTS = 1000
@@ -91,13 +93,9 @@ class SlurmRun:
             warned = True
             signal.raise_signal(signal.SIGTERM)
 
-        def send(message: Message) -> None:
-            if not (warned and message.state == "left"):
-                self.messages.send(message)
-
         signal.signal(warning, leave_off)
-        carry_out(self.assignment, self.threads, send)
-        if warned and callable(requeue):
+        last = carry_out(self.assignment, self.threads, self.messages.send)
+        if warned and last.state == "left" and callable(requeue):
             requeue(warning, None)
 
     def checkpoint(self) -> Any:
@@ -113,6 +111,7 @@ class _Job:
     observer: RunObserver
     messages: MessageReader
     log: Path
+    last: Message | None = None
     gone_since: float | None = None
 
 
@@ -185,18 +184,29 @@ def _queued(jobs: Mapping[str, _Job]) -> dict[str, str]:
 
 
 def _heard(job: _Job, state: str | None) -> list[RunEvent]:
-    """New events of a job; `state` is None once it has left the queue."""
+    """New events of a job; `state` is None once it has left the queue.
+
+    A run that is left has ended only when its job is gone: a job that was at its time limit, or
+    preempted, comes back.
+    """
     if state == "PENDING":
         return []
     messages = job.messages.receive()
-    if not messages and state is None:
+    job.last = messages[-1] if messages else job.last
+    told = [message for message in messages if message.state != "left"]
+    if state is not None:
+        job.gone_since = None
+    elif not messages:
         job.gone_since = job.gone_since or time.monotonic()
-        if time.monotonic() - job.gone_since > _PATIENCE:
-            messages = [Message("failed", reason=(
+        gone = time.monotonic() - job.gone_since
+        if job.last and job.last.state == "left" and gone > _RETURN:
+            told.append(job.last)
+        elif gone > _PATIENCE:
+            told.append(Message("failed", reason=(
                 f"its Slurm job {job.slurm_id} ended without a word (cancelled, out of memory, or "
                 f"its node was lost); see {job.log}; running it again goes on from its last "
-                "checkpoint"))]
-    return [job.observer.event(message) for message in messages]
+                "checkpoint")))
+    return [job.observer.event(message) for message in told]
 
 
 def _cancel(slurm_ids: Iterable[str]) -> None:
