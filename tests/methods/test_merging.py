@@ -15,11 +15,12 @@ from hypothesis.extra import numpy as hnp
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
+from benchmark.components.bits import pack_bits, unpack_bits
 from benchmark.components.isolation import estimate_statistics, running_statistics
 from benchmark.engine import checkpoint
 from benchmark.engine.options import Stopped
 from benchmark.model.network import Network
-from methods.emr import merge, pack_bits, split_vector, tensor_shares, unpack_bits
+from methods.emr import merge, split_vector, tensor_shares
 from tests.helpers.outcomes import boundary_state
 from tests.helpers.phases import method, sequence_phase
 from tests.helpers.tiny import tiny_plan
