@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+import torch
+
 from benchmark.components.isolation import Tensors
 from benchmark.components.merging import Merging, MergingConfig
 from benchmark.method import Phase, State, setting
@@ -42,6 +44,7 @@ class Averaging(Merging):
         if self.config.start == "first":
             phase.network.reset_backbone()
 
+    @torch.no_grad()
     def merge(self, phase: Phase, trained: Tensors) -> Tensors:
         strength, share = self.config.strength, 1 - 1 / self.phases
         old = self._mean or self.previous or trained

@@ -44,6 +44,7 @@ class MagMax(Merging):
     def start(self, phase: Phase) -> None:
         phase.network.backbone.load_state_dict(self._trained)
 
+    @torch.no_grad()
     def merge(self, phase: Phase, trained: Tensors) -> Tensors:
         network = phase.network
         self._trained = {name: value.detach().clone()

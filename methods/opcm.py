@@ -49,6 +49,7 @@ class OPCM(Merging):
     def start(self, phase: Phase) -> None:
         phase.network.reset_backbone()
 
+    @torch.no_grad()
     def merge(self, phase: Phase, trained: Tensors) -> Tensors:
         initial = initial_parameters(phase.network)
         change = {name: value - initial[name] for name, value in trained.items()}

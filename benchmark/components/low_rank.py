@@ -52,7 +52,8 @@ def matrix_shapes(backbone: nn.Module) -> dict[str, tuple[int, int, int]]:
 def product(up: Tensor, down: Tensor, rows: Tensor) -> Tensor:
     """B A [out, inputs] of B [groups, out / groups, r] and A [groups, r, inputs]; 0 in those rows
     that are not marked in `rows` (bool [out])."""
-    return (up @ down).flatten(0, 1) * rows[:, None]
+    with torch.autocast(up.device.type, enabled=False):
+        return (up @ down).flatten(0, 1) * rows[:, None]
 
 
 def weights_with(network: Network, changes: Mapping[str, Tensor]) -> Tensors:
