@@ -35,7 +35,8 @@ class Merging(Isolation):
 
     After a phase the network gets the parameters that `merge` returns, and running statistics
     computed anew on the phase's images. Heads stay as they are, trained on backbones that are no
-    longer there; with `realign_epochs` they are then fitted to the merged one (`realign_heads`).
+    longer there; with `realign_epochs` they are then fitted to the merged one (`realign_heads`),
+    which takes a copy of the network that the phase began with, and more passes than others have.
     A new backbone begins anew; the tasks before it keep the old network. A subclass defines `merge`
     and, where a phase does not train on from the merged backbone, `start`.
     """
