@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: install run test lint clean
+.PHONY: install run test test-clusters lint clean
 
 install: $(STAMP)
 
@@ -18,6 +18,11 @@ run: install
 
 test: install
 	$(VENV)/bin/python -m pytest -n auto --dist loadgroup
+
+# Starts a Slurm (Debian: slurmctld slurmd slurm-client munge; as root) and a Ray cluster here.
+test-clusters: install
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[slurm,ray]'
+	LHLBENCH_TEST_CLUSTERS=required $(VENV)/bin/python -m pytest tests/clusters
 
 lint: install
 	$(VENV)/bin/ruff check .

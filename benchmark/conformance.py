@@ -21,8 +21,11 @@ from benchmark.engine.callbacks import Callback
 from benchmark.engine.execute import Outcome, execute, open_visible_store
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan, make_plan
-from benchmark.engine.protocol import BOUNDARY_FILE, LifelongRun
+from benchmark.engine.protocol import LifelongRun
+from benchmark.engine.reevaluate import measure_again, values_that_differ
 from benchmark.engine.request import RunRequest
+from benchmark.engine.state_files import BOUNDARY_FILE
+from benchmark.engine.trained import open_trained
 from benchmark.method import Method
 from benchmark.record import load_statistics
 from benchmark.registry import find_method
@@ -30,6 +33,7 @@ from benchmark.registry import find_method
 TINY = ("dataset.train=24", "dataset.eval=6", "dataset.height=24", "dataset.width=32",
         "recipe.epochs=2", "recipe.batch=4", "recipe.head_channels=8")
 _SIZE = (24, 32)
+_TWO_BACKBONES = ("rooms_hetero_s1", ("dataset.height=32",))
 ALL_KINDS = ("rooms5_s1", ("dataset.train=20",))
 _ONE_TASK = """\
 family: single
@@ -121,17 +125,19 @@ def is_deterministic(bench: Bench) -> None:
 
 
 def resumes(bench: Bench) -> None:
-    """Stopped after every epoch and phase and resumed, it equals the uninterrupted run.
+    """Stopped inside and between phases and resumed, it equals the uninterrupted run.
 
     The method's module is imported anew each time, so that nothing outside of `state_dict` comes
     along.
     """
     whole = bench.run()
-    stops: list[tuple[int, int]] = []
+    stops = [(1, 1), (1, 0), (2, 1), (2, 2), (2, 0), (3, 2)]  # phase, and epoch or 0 at its end
 
     def everywhere_once(phase: int, epoch: int) -> bool:
-        stops.append((phase, epoch))
-        return stops.count((phase, epoch)) == 1
+        wanted = (phase, epoch) in stops
+        if wanted:
+            stops.remove((phase, epoch))
+        return wanted
 
     for _ in range(100):
         sys.modules.pop(bench.method_class.__module__, None)
@@ -222,14 +228,25 @@ def works_in_bf16(bench: Bench) -> None:
 
 
 def survives_augmentation(bench: Bench) -> None:
-    """With images that differ from epoch to epoch, cropped, zoomed and flipped."""
+    """With images cropped, zoomed and flipped at random."""
     _require_finite(bench.run(settings=("recipe.crop=[16,16]", "recipe.flip=true",
                                         "recipe.scales=[1,1.5]")))
 
 
 def survives_another_backbone(bench: Bench) -> None:
     """From a CNN to a transformer and back."""
-    _require_finite(bench.run("rooms_hetero_s1", ("dataset.height=32",)))
+    _require_finite(bench.run(*_TWO_BACKBONES))
+
+
+def is_rebuilt_from_its_weights(bench: Bench) -> None:
+    """What is rebuilt from the weights of a run has the scores of the run, bit for bit."""
+    own_file = bench.method if bench.method.endswith(".py") else None
+    for done in (bench.run(), bench.run(*_TWO_BACKBONES)):
+        trained = open_trained(done.folder, done.folder.parent, method=own_file)
+        values = measure_again(trained, DataPaths(bench.cache))
+        if wrong := values_that_differ(trained.record, values):
+            raise Broken(f"rebuilt from its weights, it predicts something else: {wrong[0]}; what "
+                         "predict needs is missing from state_dict")
 
 
 @dataclass(frozen=True)
@@ -244,7 +261,8 @@ class Check:
 CHECKS = tuple(Check(run.__name__, (run.__doc__ or "").split("\n")[0].rstrip("."), run) for run in (
     zero_is_finetune, is_not_finetune, is_deterministic, resumes, state_is_what_is_counted,
     keeps_to_its_own_data, learns_every_kind, predicts_any_image, learns_any_number_of_tasks,
-    works_in_bf16, survives_augmentation, survives_another_backbone))
+    works_in_bf16, survives_augmentation, survives_another_backbone,
+    is_rebuilt_from_its_weights))
 _FOR_LIFELONG = {"zero_is_finetune", "is_not_finetune"}
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which users and schedulers end a command."""
 
 
 class LhlbenchError(Exception):
@@ -34,6 +38,28 @@ class Interrupted(LhlbenchError):
     """The user stopped the command (Ctrl-C). Exit code 130, as shells expect."""
 
     exit_code = 130
+
+
+class Suspended(LhlbenchError):
+    """SIGTERM, SIGHUP or a limit stopped the command before all was done; the same command goes
+    on. Exit code 75, by which schedulers know what to start again."""
+
+    exit_code = 75
+
+
+class SignalReceived(BaseException):
+    """SIGINT, SIGTERM or SIGHUP, raised wherever the program is; no error that code may handle."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def stopped_by(number: int, message: str) -> LhlbenchError:
+    """The error that ends a command stopped by a signal: `Interrupted` or `Suspended`."""
+    if number == signal.SIGINT:
+        return Interrupted(f"interrupted; {message}")
+    return Suspended(f"stopped by {signal.Signals(number).name}; {message}")
 
 
 class Terminated(SystemExit):

@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,28 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def generator_states() -> dict[str, Any]:
+    """The states of every library's global generator."""
+    version, words, gauss = random.getstate()
+    found = np.random.get_state(legacy=False)
+    return {"python": [version, list(words), gauss],
+            "numpy": {**found, "state": {**found["state"], "key": found["state"]["key"].tolist()}},
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}
+
+
+def restore_generators(states: dict[str, Any]) -> None:
+    """Set every library's global generator to what `generator_states` returned."""
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words), gauss))
+    found = states["numpy"]
+    np.random.set_state({**found, "state": {**found["state"], "key": np.array(
+        found["state"]["key"], np.uint32)}})
+    torch.set_rng_state(states["torch"].cpu())
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
 
 
 @contextmanager

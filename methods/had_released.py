@@ -18,9 +18,8 @@ from benchmark.tasks.segmentation.losses import likeliest
 class HADReleased(Distillation):
     """L = L_new + weight / 2 * sum_j term_j (not divided by t - 1), all means over the batch.
 
-    Segmentation, direction and one-channel regression terms are the released ones. The released
-    code has no maps of several channels: their channels' terms are averaged (ours). Its binary
-    term is the supervised loss against the pseudo-label, without the half.
+    Segmentation, direction, binary and one-channel regression terms are the released ones. The
+    released code has no maps of several channels: their channels' terms are averaged (ours).
     """
 
     class Config(MethodConfig):
@@ -45,7 +44,7 @@ class HADReleased(Distillation):
         if task.kind == "direction":
             return normal_term(raw, teacher, k, delta)
         if task.kind == "binary":
-            return 2 * kind.loss(raw, kind.pseudo_label(teacher))
+            return binary_term(kind, raw, teacher)
         pairs = zip(raw.split(1, dim=1), teacher.split(1, dim=1), strict=True)
         return torch.stack([depth_term(one, other, k, delta) for one, other in pairs]).mean()
 
@@ -91,6 +90,12 @@ def normal_term(student: Tensor, teacher: Tensor, k: float, delta: float) -> Ten
     mask = edge_mask(1 - agreement, k)[:, None]
     count = (mask * (product != 0)).sum()
     return balanced + 1 - torch.where(count > 0, product.sum() / count.clamp(min=1), 0)
+
+
+def binary_term(kind: Kind, student: Tensor, teacher: Tensor) -> Tensor:
+    """Twice the released term of logits [B, 1, H, W], which the released code does not halve: half
+    the kind's class-balanced cross-entropy, to the teacher's logit (no probability) cut at 0.5."""
+    return kind.loss(student, (teacher[:, 0] >= 0.5).to(torch.uint8))
 
 
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:

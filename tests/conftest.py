@@ -36,9 +36,10 @@ def tiny(cache, tmp_path):
     """Runs a method on a tiny rooms sequence: tiny("had", method_settings=[...]) -> Outcome."""
 
     def run(method: str, sequence: str = "rooms_s1", seed: int = 0, settings=(),
-            method_settings=(), runs: Path = tmp_path / "runs", **options) -> Outcome:
+            method_settings=(), runs: Path = tmp_path / "runs", callback=None,
+            **options) -> Outcome:
         plan = tiny_plan(method, sequence, seed, settings, method_settings)
         return execute(plan, Options(runs=runs, data_paths=DataPaths(cache), device="cpu",
-                                     **options))
+                                     **options), callback)
 
     return run

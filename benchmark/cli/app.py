@@ -6,9 +6,11 @@ Commands import what they need when they run, so that `lhlbench --help` is insta
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -18,10 +20,12 @@ from benchmark.cli.check import check
 from benchmark.cli.compare import compare
 from benchmark.cli.data import info, prepare, verify
 from benchmark.cli.doctor import doctor
+from benchmark.cli.evaluate import evaluate
 from benchmark.cli.ls import ls
 from benchmark.cli.new import new
 from benchmark.cli.paper import paper
 from benchmark.cli.plot import plot
+from benchmark.cli.predict import predict
 from benchmark.cli.report import report
 from benchmark.cli.run import run
 from benchmark.cli.show import show
@@ -31,18 +35,20 @@ from benchmark.cli.sweep import sweep
 from benchmark.cli.table import table
 from benchmark.cli.tune import tune
 from benchmark.cli.validate import validate
-from benchmark.errors import LhlbenchError
+from benchmark.errors import STOP_SIGNALS, Interrupted, LhlbenchError, SignalReceived, stopped_by
 from benchmark.plug_ins import TASK_KINDS, task_kind_files
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    run, sweep, ls, show, table, plot, compare, paper, report, validate, submit, tune, check, new,
-    speed, doctor)
+    run, sweep, ls, show, table, plot, compare, paper, report, validate, submit, evaluate,
+    predict, tune, check, new, speed, doctor)
 DATA_COMMANDS: tuple[Callable[..., None], ...] = (prepare, verify, info)
 
-_INTERRUPTED = 130
+EXIT_CODES = ("Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 75 stopped by a "
+              "signal and ready to go on, 130 interrupted (Ctrl-C).")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A benchmark for lifelong heterogeneous learning of dense prediction.",
+                  epilog=EXIT_CODES,
                   context_settings={"help_option_names": ["-h", "--help"]})
 for command in COMMANDS:
     app.command()(command)
@@ -75,8 +81,18 @@ def _common(version: Annotated[bool, typer.Option("--version", callback=_print_v
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 the run failed, 2 the request was wrong."""
-    sys.exit(invoke(arguments))
+    """Run the command line and exit, see `EXIT_CODES`."""
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else _raise)
+    code = invoke(arguments)
+    for number in STOP_SIGNALS:  # all is done, nothing is left to interrupt
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise SignalReceived(number)
 
 
 def invoke(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +108,11 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nobody reads any further output
         return 0
     except (KeyboardInterrupt, typer.Abort):
-        return _INTERRUPTED
+        return Interrupted.exit_code
+    except SignalReceived as error:
+        stopped = stopped_by(error.number, "the same command starts again")
+        print(f"lhlbench: {stopped}", file=sys.stderr)
+        return stopped.exit_code
     except Exception as error:
         message, code = _explained(error)
         if debug or message is None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
@@ -25,7 +23,7 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.output import print_json
 from benchmark.engine.request import RunRequest
-from benchmark.errors import Interrupted, unknown
+from benchmark.errors import SignalReceived, stopped_by, unknown
 
 if TYPE_CHECKING:
     from benchmark.engine.plan import RunConfig
@@ -62,8 +60,9 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
     from benchmark.data.sources.source import DataPaths, default_cache
     from benchmark.engine.environment import make_fabric
     from benchmark.engine.execute import execute
-    from benchmark.engine.options import Options
+    from benchmark.engine.options import Options, Stopped
     from benchmark.engine.plan import make_plan
+    from benchmark.engine.stopping import StopSignals
     from benchmark.record import RECORD_FILE
 
     settings = [*(settings or ()), *([f"recipe.precision={precision}"] if precision else ())]
@@ -80,15 +79,19 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
     console = Console(stderr=True)
     display: RunDisplay = (RunBars if console.is_terminal else RunLines)(console)
     console.print(_title(plan.config), highlight=False)
+    signals = StopSignals()
     options = Options(runs=runs, data_paths=DataPaths(default_cache(), data_root), device=device,
                       preload=cast(Preload, preload), overwrite=overwrite,
-                      command=shlex.join(["lhlbench", *sys.argv[1:]]))
+                      command=shlex.join(["lhlbench", *sys.argv[1:]]), stop=signals)
     try:
-        with _ended_like_an_interrupt(), display:
+        with signals, display:
             outcome = execute(plan, options, display)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; the same command goes on from the last checkpoint"
-                          ) from None
+    except Stopped as error:
+        raise stopped_by(signals.received or signal.SIGINT,
+                         f"{error}; the same command goes on from there") from None
+    except SignalReceived as error:
+        raise stopped_by(error.number,
+                         "the same command goes on from the last checkpoint") from None
     if as_json:
         print_json(outcome.record.model_dump(mode="json", by_alias=True))
         return
@@ -96,23 +99,6 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
         console.print("This run is finished; --overwrite starts it again.")
     print_matrix(outcome.record, outcome.folder, Console())
     print(f"record: {outcome.folder / RECORD_FILE}")
-
-
-@contextmanager
-def _ended_like_an_interrupt() -> Iterator[None]:
-    """Have TERM and HUP, where they would kill, raise `KeyboardInterrupt` as Ctrl-C does."""
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    found = [number for number in (signal.SIGTERM, signal.SIGHUP)
-             if signal.getsignal(number) is signal.SIG_DFL]
-    for number in found:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number in found:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _title(config: RunConfig) -> str:

@@ -11,6 +11,10 @@ class Callback:
     """Called as a run proceeds, to show or collect what it does; warnings are printed, the rest
     does nothing by default."""
 
+    def resumes(self, phase: int, epochs_done: int) -> None:
+        """The run goes on from what an earlier process saved: in phase `phase`, counted from 1,
+        after `epochs_done` of its epochs."""
+
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
         """Phase `number` of `phases` is about to be trained, or to be continued after
         `trainer.epochs_done` epochs."""

@@ -23,6 +23,11 @@ from benchmark.errors import Busy, Interrupted, RequestError, RunError, Terminat
 from benchmark.files import remove_temporary
 from benchmark.record import RECORD_FILE, Record, load_record
 
+LOCK_FILE = ".lock"
+"""Locked for as long as a process is at the run; the kernel frees it when the process dies."""
+_LOCK_SECONDS = 0.5
+"""Long enough for `is_locked`, which holds the lock for an instant, to be no obstacle."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -62,7 +67,7 @@ def execute(plan: Plan, options: Options, callback: Callback | None = None) -> O
     folder = options.runs / plan.run_id(store.fingerprint)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / LOCK_FILE, timeout=_LOCK_SECONDS):
             return _locked(plan, options, callback or Callback(), store, folder)
     except Timeout:
         raise Busy(f"{folder} is being run by another process") from None
@@ -71,12 +76,26 @@ def execute(plan: Plan, options: Options, callback: Callback | None = None) -> O
                        "there stays valid, and the same command goes on from it") from error
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a process is at the run of `folder` at the moment."""
+    lock = folder / LOCK_FILE
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # of another user: whoever tries to run it is told so
+        return False
+
+
 def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
             folder: Path) -> Outcome:
     remove_temporary(folder)
     if options.overwrite:
         for entry in folder.iterdir():
-            if entry.name != ".lock":
+            if entry.name != LOCK_FILE:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     elif (folder / RECORD_FILE).exists():
         record = _load_record(folder)
@@ -89,7 +108,7 @@ def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
     except (Stopped, Interrupted, Terminated):
         raise
     except RequestError as error:
-        if all(entry.name == ".lock" for entry in folder.iterdir()):
+        if all(entry.name == LOCK_FILE for entry in folder.iterdir()):
             shutil.rmtree(folder)  # nothing was run, so nothing is left behind
         elif run is not None:
             _failed(plan, options, store, folder, run, str(error))

@@ -25,6 +25,7 @@ from PIL import Image
 from benchmark.data.loading.array_loader import pixels
 from benchmark.data.loading.blocks import Block
 from benchmark.data.store.files import IMAGE, Store
+from benchmark.engine import checkpoint
 from benchmark.errors import RequestError
 from benchmark.files import write_atomically
 from benchmark.method import Method
@@ -101,6 +102,11 @@ class Previews:
             if kept.tasks != self.tasks or not np.array_equal(kept.images, self.images):
                 raise _refused(folder, "they are of another run")
             self.raw.update({key: raw for key, raw in kept.raw.items() if key[0] <= last})
+
+    def checksum(self) -> str:
+        """sha256 over what was predicted."""
+        return checkpoint.checksum((f"{phase}/{task}", array) for (phase, task), array
+                                   in sorted(self.raw.items()))
 
     def draw(self, folder: Path) -> None:
         """One PNG per task in `folder`: the images, their truth, what was predicted last."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
 import yaml
 from pydantic import ValidationError
 
@@ -18,32 +17,27 @@ from benchmark.engine import checkpoint, log, previews
 from benchmark.engine.callbacks import Callback
 from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.engine.evaluate import Evaluator
+from benchmark.engine.model_card import write_card
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
-from benchmark.engine.results import make_record, values_after
+from benchmark.engine.results import (
+    make_record,
+    statistics_from_state,
+    statistics_state,
+    values_after,
+)
+from benchmark.engine.state_files import StateFiles
+from benchmark.engine.stopping import PATIENCE
 from benchmark.engine.trainer import PhaseTrainer, images_per_second, train_phase
+from benchmark.engine.weights import save_weights
 from benchmark.errors import RequestError, RunError
 from benchmark.files import write_text
 from benchmark.memory import keep_freed_memory
 from benchmark.method import Phase
 from benchmark.model.network import Network
-from benchmark.record import (
-    STATISTICS_FILE,
-    Cost,
-    PhaseInfo,
-    Record,
-    Statistics,
-    load_statistics,
-    save_statistics,
-)
+from benchmark.record import CONFIG_FILE, Cost, PhaseInfo, Record, Statistics, save_statistics
 from benchmark.seeds import derive
 from benchmark.tasks.metric_values import check, not_finite, why_undefined
-
-BOUNDARY_FILE = "boundary.safetensors"
-"""State between two phases: network, method, and results of the phases that are done."""
-INSIDE_FILE = "inside.safetensors"
-"""State between two epochs of the phase the boundary file leads to."""
-CONFIG_FILE = "config.yaml"
 
 
 class LifelongRun:
@@ -73,34 +67,49 @@ class LifelongRun:
         self.statistics: dict[tuple[int, str], Statistics] = {}
         self.carried_bytes = 0
         self.exemplars = (0, 0)
-        self.saved_at = time.monotonic()
+        self.files = StateFiles(folder, self.fabric.device, options, callback)
 
     def all_phases(self) -> Record:
         """Train and evaluate every phase that is not done yet; write and return the record."""
         config = yaml.safe_dump(self.config.canonical(), sort_keys=False)
         write_text(self.folder / CONFIG_FILE, config)
         self._restore_boundary()
-        for number in range(len(self.done) + 1, len(self.blocks) + 1):
-            self._phase(number)
+        first = len(self.done) + 1
+        for number in range(first, len(self.blocks) + 1):
+            self._phase(number, resumed=number == first)
         self.previews.draw(self.folder / "previews")
         record = self.make_record("complete")
+        save_weights(self.folder, record, self.network, self.method)
+        write_card(self.folder, record, self.network, self.plan.method)
         record.save(self.folder)
+        self.files.finish()
         return record
 
     # -- one phase ---------------------------------------------------------------------------
 
-    def _phase(self, number: int) -> None:
+    def _phase(self, number: int, resumed: bool) -> None:
         self.phase = number
         trainer = self.begin_phase(number)
         self._restore_inside(trainer)
-        self.callback.phase_begins(number, len(self.blocks), trainer)
-        while not trainer.finished:
-            report = trainer.train_epoch()
-            log.append(self.folder / log.LOG_FILE, report)
-            self.callback.epoch_ends(report)
-            if not trainer.finished:
-                self._save_inside(trainer)
+        if resumed and (self.done or trainer.epochs_done):
+            self.callback.resumes(number, trainer.epochs_done)
+        trainer.on_step = partial(self._step, trainer)
+        with self.options.stop.deferred():
+            self.callback.phase_begins(number, len(self.blocks), trainer)
+            while not trainer.finished:
+                report = trainer.train_epoch()
+                log.append(self.folder / log.LOG_FILE, report)
+                self.callback.epoch_ends(report)
+                self.files.save_inside(number, trainer.epochs_done, trainer.state_dict)
         self._end_phase(trainer)
+
+    def _step(self, trainer: PhaseTrainer, epoch: int, images: int, seconds: float) -> None:
+        """Show a step; asked to stop, leave off unless the epoch is about to end and be saved."""
+        self.callback.step(epoch, images, seconds)
+        if self.options.stop.made:
+            left = seconds * (trainer.phase.data.images_per_epoch / images - 1)
+            if left > PATIENCE:
+                raise Stopped(f"left off in epoch {epoch} of phase {self.phase}")
 
     def _network(self, number: int) -> Network:
         """A network as phase `number` has it, without heads."""
@@ -130,7 +139,7 @@ class LifelongRun:
         begin = time.perf_counter()
         self.method.begin_phase(phase)
         return PhaseTrainer(phase, self.method, self.recipe, self.config.seed, self.fabric,
-                            self.callback.step, seconds=time.perf_counter() - begin)
+                            seconds=time.perf_counter() - begin)
 
     def _add_heads(self, block: Block) -> None:
         for name in block.tasks:
@@ -184,21 +193,16 @@ class LifelongRun:
     def _save_boundary(self) -> None:
         save_statistics(self.folder, self.statistics)
         self.previews.save(self.folder)
-        checkpoint.save_state(self.folder / BOUNDARY_FILE, {
+        self.files.save_boundary(len(self.done), {
             "phases": [info.model_dump() for info in self.done],
             "carried_bytes": self.carried_bytes, "exemplars": list(self.exemplars),
-            "threads": torch.get_num_threads(),
             "network": self.network.state_dict(), "method": self.method.state_dict(),
-            "statistics": self._statistics_checksum(), "previews": self._previews_checksum()},
-            self.folder.name)
-        (self.folder / INSIDE_FILE).unlink(missing_ok=True)
-        self._after_saving(len(self.done), 0)
+            "statistics": statistics_state(self.statistics),
+            "previews": self.previews.checksum()})
 
     def _restore_boundary(self) -> None:
-        path = self.folder / BOUNDARY_FILE
-        if path.exists():
-            state = checkpoint.load_state(path, self.fabric.device, self.folder.name)
-            self._compare_threads(state)
+        state = self.files.load_boundary()
+        if state is not None:
             self.done = [PhaseInfo.model_validate(info) for info in state["phases"]]
             self.network = self._network(len(self.done))
             for block in self.blocks[:len(self.done)]:
@@ -207,30 +211,16 @@ class LifelongRun:
             self.method.load_state_dict(state["method"])
             self.carried_bytes = state["carried_bytes"]
             self.exemplars = (state["exemplars"][0], state["exemplars"][1])
-            last = self._column(len(self.done))
-            self._restore_statistics(last, state["statistics"])
-            self._restore_previews(last, state["previews"])
+            self.statistics = statistics_from_state(state["statistics"])
+            save_statistics(self.folder, self.statistics)
+            self._restore_previews(state["previews"])
 
-    def _restore_statistics(self, last: int, expected: str) -> None:
-        """Statistics up to phase `last`: those of a later phase, whose checkpoint was never
-        written, are dropped. Raises `RunError` for others than the checkpoint was saved with."""
+    def _restore_previews(self, expected: str) -> None:
+        """Previews of the phases that are done; without them where the file is not what the state
+        was saved with, since no number depends on them."""
         try:
-            found = load_statistics(self.folder)
-        except RequestError as error:
-            raise RunError(f"{error}; the results of the phases that are done are lost: put the "
-                           "file back, or start the run again with --overwrite") from None
-        self.statistics = {key: fields for key, fields in found.items() if key[0] <= last}
-        if self._statistics_checksum() != expected:
-            raise RunError(f"{self.folder / STATISTICS_FILE} does not belong to {BOUNDARY_FILE} "
-                           "beside it (it is older, changed, or of another run): put the run's own "
-                           "file back, or start the run again with --overwrite")
-
-    def _restore_previews(self, last: int, expected: str) -> None:
-        """Previews up to phase `last`; without those of earlier phases where the file is not what
-        the checkpoint was saved with, since no number depends on them."""
-        try:
-            self.previews.restore(self.folder, last)
-            fault = "" if self._previews_checksum() == expected else (
+            self.previews.restore(self.folder, self._column(len(self.done)))
+            fault = "" if self.previews.checksum() == expected else (
                 f"{self.folder / previews.PREVIEWS_FILE} does not belong to this run")
         except RequestError as error:
             fault = str(error).partition("; lhlbench")[0]
@@ -238,52 +228,11 @@ class LifelongRun:
             self.previews.raw.clear()
             self.callback.warns(f"{fault}; going on without the previews of earlier phases")
 
-    def _statistics_checksum(self) -> str:
-        return checkpoint.checksum(
-            (f"{phase}/{task}/{name}", array)
-            for (phase, task), fields in sorted(self.statistics.items())
-            for name, array in sorted(fields.items()))
-
-    def _previews_checksum(self) -> str:
-        return checkpoint.checksum((f"{phase}/{task}", array) for (phase, task), array
-                                   in sorted(self.previews.raw.items()))
-
-    def _save_inside(self, trainer: PhaseTrainer) -> None:
-        if time.monotonic() - self.saved_at < self.options.checkpoint_seconds:
-            return
-        checkpoint.save_state(self.folder / INSIDE_FILE,
-                        {"phase": trainer.phase.number, "trainer": trainer.state_dict(),
-                         "threads": torch.get_num_threads()},
-                        self.folder.name)
-        self._after_saving(trainer.phase.number, trainer.epochs_done)
-
     def _restore_inside(self, trainer: PhaseTrainer) -> None:
-        path = self.folder / INSIDE_FILE
-        if path.exists():
-            try:
-                state = checkpoint.load_state(path, self.fabric.device, self.folder.name)
-            except RunError as error:
-                wrong = str(error).partition("; ")[0]
-                self.callback.warns(f"{wrong}; phase {trainer.phase.number} begins again")
-            else:
-                if state["phase"] == trainer.phase.number:
-                    self._compare_threads(state)
-                    trainer.load_state_dict(state["trainer"])
+        state = self.files.load_inside(trainer.phase.number)
+        if state is not None:
+            trainer.load_state_dict(state)
         log.trim(self.folder / log.LOG_FILE, trainer.phase.number, trainer.epochs_done)
-
-    def _compare_threads(self, state: dict[str, Any]) -> None:
-        """Sums on the CPU are split by threads, so their last bits depend on the number."""
-        now = torch.get_num_threads()
-        if self.fabric.device.type == "cpu" and state["threads"] != now:
-            self.callback.warns(f"the run was begun with {state['threads']} threads and goes on "
-                                f"with {now}: its numbers may differ in their last digits from "
-                                f"those of an uninterrupted one; OMP_NUM_THREADS={state['threads']}"
-                                " keeps them")
-
-    def _after_saving(self, phase: int, epoch: int) -> None:
-        self.saved_at = time.monotonic()
-        if self.options.stop_when(phase, epoch):
-            raise Stopped(f"left off in phase {phase} after epoch {epoch}")
 
     # -- the record --------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from benchmark import PROTOCOL_VERSION
 from benchmark.data.store.files import Store
 from benchmark.engine.plan import Plan
@@ -59,6 +61,22 @@ def make_record(plan: Plan, store: Store, folder: Path, environment: dict[str, A
                             train_images=store.count("train"), eval_images=store.count("eval")),
         seed=config.seed, tasks=tuple(infos), matrix=matrix, phases=tuple(phases), cost=cost,
         config=config.canonical(), environment=environment)
+
+
+def statistics_state(statistics: StatisticsByPhase) -> dict[str, dict[str, torch.Tensor]]:
+    """Statistics as part of a run's state, keyed `<phase>/<task>`."""
+    return {f"{phase}/{task}": {name: torch.from_numpy(array) for name, array in fields.items()}
+            for (phase, task), fields in statistics.items()}
+
+
+def statistics_from_state(state: dict[str, dict[str, torch.Tensor]],
+                          ) -> dict[tuple[int, str], Statistics]:
+    """The inverse of `statistics_state`."""
+    found: dict[tuple[int, str], Statistics] = {}
+    for key, fields in state.items():
+        phase, _, task = key.partition("/")
+        found[int(phase), task] = {name: tensor.cpu().numpy() for name, tensor in fields.items()}
+    return found
 
 
 def _finite(values: dict[str, float]) -> dict[str, float | None]:

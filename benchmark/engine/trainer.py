@@ -15,7 +15,7 @@ from benchmark.config.recipe import Recipe
 from benchmark.engine.optimiser import make_optimiser
 from benchmark.errors import RunError
 from benchmark.method import Method, Phase, Step
-from benchmark.seeds import derive, seed_everything
+from benchmark.seeds import derive, generator_states, restore_generators, seed_everything
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -133,7 +133,7 @@ class PhaseTrainer:
                 "own": [parameter.data for parameter in self.method.parameters()],
                 "optimiser": self.optimiser.state_dict(), "schedule": self.schedule.state_dict(),
                 "epochs": self.epochs_done, "seconds": self.seconds, "images": self.images,
-                "steps": self.steps,
+                "steps": self.steps, "generators": generator_states(),
                 "passes": [self.phase.network.passes.forward, self.phase.network.passes.backward]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -149,6 +149,7 @@ class PhaseTrainer:
         self.images, self.steps = state["images"], state["steps"]
         passes = self.phase.network.passes
         passes.forward, passes.backward = state["passes"]
+        restore_generators(state["generators"])  # for what is drawn after the last epoch
 
 
 def train_phase(fabric: Fabric, phase: Phase, method: Method, seed: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,8 @@ from benchmark.engine.options import Options
 from benchmark.engine.plan import Plan
 from benchmark.errors import RequestError
 from benchmark.speed.machine import convolution_rates, extra_bytes, operations_of
-from benchmark.speed.stopwatch import PARTS, STEP_PATH, Stopwatch, own_path, synchronise
+from benchmark.speed.pairs import quartiles
+from benchmark.speed.stopwatch import PARTS, STEP_PATH, Stopwatch, own_path, seconds_of
 from benchmark.speed.subject import Subject
 
 REFERENCE = "finetune"
@@ -51,10 +51,7 @@ class StepSpeed:
     @property
     def quartiles(self) -> tuple[float, float]:
         """First and third quartile of the seconds of a step."""
-        if len(self.seconds) < 2:
-            return self.seconds[0], self.seconds[0]
-        first, _, third = statistics.quantiles(self.seconds, n=4, method="inclusive")
-        return first, third
+        return quartiles(self.seconds)
 
     @property
     def ratio(self) -> float:
@@ -132,7 +129,7 @@ def _measure_phase(subjects: Sequence[Subject], old_tasks: int, steps: int) -> l
             peak_bytes=subject.bytes + _peak_bytes(subject))
     for repetition in range(steps):
         for subject in _rotated(subjects, repetition):
-            found[subject.name].seconds.append(_seconds(subject))
+            found[subject.name].seconds.append(seconds_of(subject.step, subject.device))
     for repetition in range(steps):
         for subject in _rotated(subjects, repetition):
             for name, seconds in _parts(subject).items():
@@ -153,14 +150,6 @@ def _rotated(subjects: Sequence[Subject], repetition: int) -> list[Subject]:
     or a throttled device."""
     first = repetition % len(subjects)
     return [*subjects[first:], *subjects[:first]]
-
-
-def _seconds(subject: Subject) -> float:
-    synchronise(subject.device)
-    begin = time.perf_counter()
-    subject.step()
-    synchronise(subject.device)
-    return time.perf_counter() - begin
 
 
 def _parts(subject: Subject) -> dict[str, float]:

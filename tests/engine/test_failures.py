@@ -14,8 +14,8 @@ from benchmark.engine import checkpoint
 from benchmark.engine.execute import execute
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import make_plan
-from benchmark.engine.protocol import BOUNDARY_FILE
 from benchmark.engine.request import RunRequest
+from benchmark.engine.state_files import BOUNDARY_FILE
 from benchmark.errors import RequestError, RunError
 from benchmark.record import RECORD_FILE, load_record
 from benchmark.report.submission.validation import first_problem
@@ -182,7 +182,7 @@ def test_a_full_disk_is_told_as_such_by_safetensors_too(tiny, tmp_path, monkeypa
                                     lambda b: b[:200] + bytes(90) + b[290:]])
 def test_a_damaged_checkpoint_is_named(damage, tiny, tmp_path):
     with pytest.raises(Stopped):
-        tiny("finetune", stop_when=lambda phase, epoch: True)
+        tiny("finetune", stop_when=lambda phase, epoch: epoch == 0)
     (file,) = (tmp_path / "runs").glob(f"*/{BOUNDARY_FILE}")
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(RunError, match=f"{BOUNDARY_FILE} is damaged.*--overwrite"):

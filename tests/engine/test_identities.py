@@ -9,7 +9,7 @@ import torch
 
 from benchmark.engine import checkpoint
 from benchmark.engine.options import Stopped
-from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.state_files import BOUNDARY_FILE
 
 
 def test_separate_is_the_first_phase_of_any_method(tiny):

@@ -26,7 +26,7 @@ from benchmark.engine.previews import (
     images_kept,
     load_previews,
 )
-from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.state_files import BOUNDARY_FILE
 from benchmark.errors import RequestError
 from benchmark.tasks import Task
 from tests.helpers.previews import TASKS, arrays

@@ -12,7 +12,7 @@ from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
 from benchmark.engine.execute import execute
 from benchmark.engine.options import Options
-from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.state_files import BOUNDARY_FILE
 from benchmark.errors import RequestError
 from benchmark.record import RECORD_FILE, load_record, load_statistics
 from benchmark.registry import find_method

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.engine import checkpoint
-from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.state_files import BOUNDARY_FILE
 
 
 def boundary_state(folder):

@@ -12,7 +12,7 @@ from benchmark.components.buffer import IMAGE, OUTPUT, TARGET, Exemplars
 from benchmark.data.loading.array_loader import pixels
 from benchmark.engine import checkpoint
 from benchmark.engine.options import Stopped
-from benchmark.engine.protocol import BOUNDARY_FILE
+from benchmark.engine.state_files import BOUNDARY_FILE
 from benchmark.model.network import Network
 from benchmark.registry import find_method
 from tests.helpers.random_maps import random, tensor
