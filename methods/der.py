@@ -10,9 +10,10 @@ class DER(OutputReplay):
     """L = L_new + alpha * mean over the old tasks among the sampled exemplars of D_k.
 
     D_k = mean (o_k - z_k)^2 / Var(z_k): o_k the raw output before it is enlarged, z_k the stored
-    one, Var over all stored outputs of the task, so that alpha is free of units (ours; the paper
-    has logits only). z_k is the network's output at the end of the task's phase, in eval mode, on
-    the very image that is stored (the paper: in training, on its augmented version).
+    one, Var over all stored outputs of the task, at least 1e-4 of their mean square, so that alpha
+    is free of units (ours; the paper has logits only). z_k is the network's output at the end of
+    the task's phase, in eval mode, on the very image that is stored (the paper: in training, on its
+    augmented version).
     """
 
     class Config(ReplayConfig):

@@ -6,7 +6,8 @@ from benchmark.components.distillation import OutputDistillation
 class LwF(OutputDistillation):
     """L = L_new + weight * sum_k w_k * mean over pixels of the distance to the teacher's output.
 
-    The distance is the task kind's: T^2 KL for classes, L1 for maps, 1 - cos for directions.
+    The distance is the task kind's: T^2 KL for classes, L1 for maps, 1 - cos for directions. T = 2
+    is the paper's, the factor T^2 Hinton et al.'s, so a weight of 1 is T^2 times the paper's.
     With `scale=loss`, w_k is 1 / (task k's supervised loss when its phase ended), which makes
     `weight` free of units (our choice: the paper has classification tasks only).
     """

@@ -106,7 +106,7 @@ class Distillation(Method):
 class OutputConfig(DistillationConfig):
     """Settings of every method that matches old outputs as LwF does."""
 
-    weight: float = setting(1.0, "factor of the distillation terms", "paper", ge=0)
+    weight: float = setting(1.0, "factor of the distillation terms", "ours", ge=0)
     temperature: float = setting(2.0, "temperature of soft targets", "paper", gt=0)
     targets: Literal["soft", "hard"] = setting(
         "soft", "the teacher's distribution or its pseudo-label", "paper")
@@ -117,7 +117,9 @@ class OutputConfig(DistillationConfig):
 class OutputDistillation(Distillation):
     """weight * sum_k w_k * mean over pixels of the distance to the teacher's output.
 
-    The distance is the task kind's: T^2 KL for classes, L1 for maps, 1 - cos for directions.
+    The distance is the task kind's: T^2 KL for classes, L1 for maps, 1 - cos for directions. T = 2
+    is LwF's; the factor T^2 is not (it is Hinton et al.'s, and keeps the size of gradients), so a
+    `weight` of 1 is T^2 times the paper's.
     With `scale=loss`, w_k is 1 / (task k's supervised loss when its phase ended), which makes
     `weight` free of units (our choice: LwF's paper has classification tasks only).
     """

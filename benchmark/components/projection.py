@@ -63,6 +63,10 @@ class Projection(Method):
     def factor(self, energy: Tensor) -> Tensor:
         """lambda in [0, 1] of directions from their energy >= 0, each [groups, r]."""
 
+    def grams(self, phase: Phase) -> dict[str, Tensor]:
+        """X^T X of the layers whose inputs in the phase that ends are to be protected."""
+        return gram_matrices(phase, self.config.images, self.config.positions)
+
     def before_backbone_change(self, network: Network) -> None:
         self.bases, self.factors = {}, {}
 
@@ -93,7 +97,7 @@ class Projection(Method):
             return
         config = self.config
         share = min(config.threshold + config.increment * (phase.number - 1), 1.0)
-        for name, gram in gram_matrices(phase, config.images, config.positions).items():
+        for name, gram in self.grams(phase).items():
             groups, inputs, _ = gram.shape
             old = self.bases.get(name, gram.new_zeros(groups, inputs, 0)).double()
             old_factors = self.factors.get(name, gram.new_zeros(groups, 0))

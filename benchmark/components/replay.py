@@ -24,6 +24,9 @@ from benchmark.seeds import derive
 from benchmark.tasks.losses import kind_of
 
 MIB = 2**20
+LEAST_VARIANCE = 1e-4
+"""Of stored outputs, as a share of their mean square. Of outputs that are nearly constant, the
+variance is little more than rounding, and changes divided by it grow beyond all numbers."""
 
 
 class ReplayConfig(MethodConfig):
@@ -152,13 +155,15 @@ class OutputReplay(Replay):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self._variance: dict[str, Tensor] = {}
-        """Of all stored outputs of each old task."""
+        """Of all stored outputs of each old task, with a floor (`LEAST_VARIANCE`)."""
 
     def begin_phase(self, phase: Phase) -> None:
         self._variance = {}
         for task, samples in self.buffer.samples.items():
             if samples:
-                variance = self.buffer.all_of(task).outputs.var(unbiased=False)
+                outputs = self.buffer.all_of(task).outputs
+                variance = outputs.var(unbiased=False)
+                variance = torch.maximum(variance, LEAST_VARIANCE * outputs.square().mean())
                 self._variance[task] = torch.where(variance > 0, variance, 1)
 
     def output_losses(self, groups: Sequence[Exemplars],

@@ -18,6 +18,8 @@ from benchmark.tasks.metric import NOT_FINITE
 from benchmark.tasks.registry import find_kind
 from benchmark.tasks.task import VOID, Task
 
+LABEL_BINS = 10
+"""Equal parts of a map's range of values within which labels are alike."""
 TWO_GROUPS = (0.5,)
 """Inner edges on the min-max scaled teacher map that cut it into two groups (HAD, delta)."""
 
@@ -79,6 +81,19 @@ class Kind(ABC):
     def group_count(self, edges: Sequence[float] = TWO_GROUPS) -> int:
         """How many groups `groups` distinguishes."""
         return len(edges) + 1
+
+    def alike(self, labels: Tensor) -> Tensor:
+        """Bool [N, N]: which of N valid pixels have labels, [N] or [N, C], that are alike.
+
+        The same class; for maps, the same one of `LABEL_BINS` equal parts of each channel's range
+        over the N pixels.
+        """
+        if labels.dim() == 1:
+            return labels[:, None] == labels
+        low, high = labels.amin(0), labels.amax(0)
+        scaled = (labels - low) / (high - low).clamp(min=torch.finfo(labels.dtype).tiny)
+        bins = (scaled * LABEL_BINS).long().clamp(max=LABEL_BINS - 1)
+        return (bins[:, None] == bins).all(-1)
 
     @property
     def class_count(self) -> int:

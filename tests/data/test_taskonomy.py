@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmark.data.sources import taskonomy
 from benchmark.data.sources.prepared import open_prepared, prepare
 from benchmark.data.sources.source import DataPaths
+from benchmark.data.sources.taskonomy.tasks import tasks_with
 from benchmark.data.store.files import Store
 from benchmark.tasks import VOID
 from tests.helpers.make_taskonomy import TASKS, file, pixels, write_official, write_png
@@ -72,6 +73,20 @@ def test_values(store: Store, task: str) -> None:
                                                       "edge_texture")
     tolerance = {"normal": 5e-4, "principal_curvature": 2.5e-4}.get(task, 1e-6)
     np.testing.assert_allclose(values, by_hand, atol=tolerance, rtol=1e-6)
+
+
+def test_the_twelve_classes_of_vtm(tmp_path: Path) -> None:
+    """Its class numbers count from the background, the files' values from one more."""
+    write_official(tmp_path / "copy", size=SIZE)
+    found = made(tmp_path / "copy", tmp_path, classes="vtm")
+    numbers = (2, 3, 4, 5, 6, 8, 9, 10, 12, 13, 15, 16)
+    everything = tasks_with()["segment_semantic"].classes
+    assert found.tasks["segment_semantic"].classes == tuple(everything[i] for i in numbers)
+    assert sum(task.channels for task in found.tasks.values()) == 24
+    stored = eval_file("segment_semantic").astype(int) - 1
+    expected = [[numbers.index(number) if number in numbers else VOID for number in row]
+                for row in stored.tolist()]
+    assert found.array("eval", "segment_semantic")[1].tolist() == expected
 
 
 def test_images_and_names(store: Store) -> None:

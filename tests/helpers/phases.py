@@ -77,6 +77,24 @@ def perturbed(network, seed=0, amount=0.05):
     return network
 
 
+def moved_phases(learner, cache, settings=()):
+    """Three phases of a method on one network whose backbone is moved at random instead of trained:
+    (phase, its backbone's parameters at the beginning, those it was moved to)."""
+    network = None
+    for number in (1, 2, 3):
+        phase = sequence_phase(cache, number, network, settings=settings)
+        network = phase.network
+        learner.begin_phase(phase)
+        start = {name: value.detach().clone()
+                 for name, value in network.backbone.named_parameters()}
+        perturbed(network.backbone, seed=number, amount=0.1)
+        moved = {name: value.detach().clone()
+                 for name, value in network.backbone.named_parameters()}
+        network.eval()
+        learner.end_phase(phase)
+        yield phase, start, moved
+
+
 def after_first_phase(name, cache, **options):
     """A method that has ended a phase of two tasks, and a later phase that it has not begun, whose
     network differs from the one at that end."""

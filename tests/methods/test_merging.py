@@ -15,13 +15,14 @@ from hypothesis.extra import numpy as hnp
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
+from benchmark.components.bits import pack_bits, unpack_bits
 from benchmark.components.isolation import estimate_statistics, running_statistics
 from benchmark.engine import checkpoint
 from benchmark.engine.options import Stopped
 from benchmark.model.network import Network
-from methods.emr import merge, pack_bits, split_vector, tensor_shares, unpack_bits
+from methods.emr import merge, split_vector, tensor_shares
 from tests.helpers.outcomes import boundary_state
-from tests.helpers.phases import method, sequence_phase
+from tests.helpers.phases import method, moved_phases
 from tests.helpers.tiny import tiny_plan
 
 SMALL = ("recipe.head_channels=8",)
@@ -184,52 +185,35 @@ def test_emr_alone_is_a_separate_model(tiny):
 # Averaging ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def phases(cache):
-    """Three phases on one network whose backbone is changed at random in each: (phase, its
-    backbone at the beginning, and at the end)."""
-
-    def run(learner):
-        network = None
-        for number in (1, 2, 3):
-            phase = sequence_phase(cache, number, network, settings=SMALL)
-            network = phase.network
-            learner.begin_phase(phase)
-            start = flat(network.backbone).double()
-            with torch.no_grad():
-                for parameter in network.backbone.parameters():
-                    parameter += 0.1 * torch.randn_like(parameter)
-            theta, heads = flat(network.backbone).double(), copy.deepcopy(network.heads)
-            learner.end_phase(phase)
-            assert all(torch.equal(value, network.heads.state_dict()[name])
-                       for name, value in heads.state_dict().items())
-            yield phase, start, theta
-
-    return run
-
-
 @pytest.mark.parametrize("strength", [1.0, 0.3])
 @pytest.mark.parametrize("start", ["average", "first"])
-def test_the_network_goes_to_the_running_mean(start, strength, phases):
+def test_the_network_goes_to_the_running_mean(start, strength, cache):
     learner = method("averaging", start=start, strength=strength)
-    before, thetas, first = None, [], None
-    for phase, began, theta in phases(learner):
-        first = began if first is None else first
+    before, thetas = None, []
+    for phase, began, moved in moved_phases(learner, cache, SMALL):
+        heads = copy.deepcopy(phase.network.heads.state_dict())
+        began, theta = (joined(each) for each in (began, moved))
         thetas.append(theta)
         found = flat(phase.network.backbone).double()
         if before is None:
+            first = began
             assert torch.equal(found, theta)
         else:
             torch.testing.assert_close(began, first if start == "first" else before)
-            mean = before + (theta - before) / phase.number
+            mean = torch.stack(thetas).mean(0)
             torch.testing.assert_close(found, theta + strength * (mean - theta),
                                        rtol=1e-5, atol=1e-6)
             expected = estimate_statistics(phase, {})
             for name, value in running_statistics(phase.network.backbone).items():
                 torch.testing.assert_close(value, expected[name])
+        assert all(torch.equal(value, heads[name])
+                   for name, value in phase.network.heads.state_dict().items())
         before = found
-    if strength == 1:
-        torch.testing.assert_close(before, torch.stack(thetas).mean(0), rtol=1e-5, atol=1e-6)
+
+
+def joined(parameters):
+    """Parameters by name as one vector, in float64."""
+    return torch.cat([value.flatten() for value in parameters.values()]).double()
 
 
 def test_averaging_carries_nothing_but_the_network(tiny):

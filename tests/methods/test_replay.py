@@ -151,6 +151,17 @@ def test_der_does_not_depend_on_the_unit_of_an_output(phases_of, scale):
     assert matched() == pytest.approx(plain, rel=1e-3)  # tiny half-precision values round more
 
 
+def test_outputs_that_hardly_vary_do_not_make_the_term_explode(phases_of):
+    """Of outputs of 2 +- 0.001 the variance is 1e-6; the floor is 1e-4 of 4."""
+    run = phases_of("der").in_phase(2)
+    for index, kept in enumerate(run.method.buffer.samples["semantic"]):
+        kept.parts[OUTPUT].fill_(2 + (-1) ** index / 1024)
+    run.method.begin_phase(run.phase)
+    (group,), = run.next_samples()
+    error = float(run.method.output_losses([group], [group.outputs + 1])["semantic"])
+    assert error == pytest.approx(1 / 4e-4, rel=1e-3)
+
+
 def test_der_is_zero_until_the_network_changes(phases_of):
     run = phases_of("der").in_phase(2)
     run.network.backbone.eval()

@@ -45,6 +45,26 @@ def expect(maker, key, value, **options):
     assert found.std == pytest.approx(statistics.stdev(value(seed) for seed in (0, 1)))
 
 
+def test_ranks_with_bounds_are_those_of_all_rows(maker, made):
+    """Of five methods the ranks sum up to 15; without the two bounds, those of three to 6."""
+    one, = sequence_tables(maker.collection(), columns=["rank", "rank_bounds"])
+    ranks = {row.label: (row.cells["rank"].mean, row.cells["rank_bounds"].mean)
+             for row in one.rows}
+    assert sum(rank for _, rank in ranks.values()) == pytest.approx(15)
+    assert sum(rank for rank, _ in ranks.values() if rank is not None) == pytest.approx(6)
+    assert {label for label, (rank, _) in ranks.items() if rank is None} == {"joint", "separate"}
+
+    def rank_of_had(seed):
+        own = made["had", seed]
+        others = [made[label, seed].matrix for label in ranks if label != "had"]
+        return over_metrics(own, lambda task, metric, _: 1 + sum(
+            sign(metric) * (other[task][metric.name][-1] - own.matrix[task][metric.name][-1]) > 0
+            for other in others))
+
+    assert ranks["had"][1] == pytest.approx(statistics.mean(rank_of_had(seed) for seed in (0, 1)))
+    assert "bounds left out" in one.caption and "among the 5 methods shown" in one.caption
+
+
 def test_gains_over_every_baseline(maker, made):
     def gain(baseline):
         def value(seed):

@@ -228,7 +228,7 @@ def test_what_the_page_about_tables_shows_is_printed(words, tmp_path, capsys):
 
 
 def test_the_page_about_tables_lists_every_column():
-    for name in ("metrics", "rank", *score_columns("finetune")):
+    for name in ("metrics", "rank", "rank_bounds", *score_columns("finetune")):
         assert f"`{name}`" in PAGE
 
 

@@ -197,7 +197,15 @@ class GridScores:
     @cached_property
     def mean_ranks(self) -> dict[str, Score]:
         """Mean rank of each lifelong method over all runs of the grid, by label."""
-        own = {method.label: self.matrices[method.label] for method in self.grid.lifelong}
+        return self._ranks_among(self.grid.lifelong)
+
+    @cached_property
+    def mean_ranks_with_bounds(self) -> dict[str, Score]:
+        """Mean rank of each method, bounds included, over all runs of the grid, by label."""
+        return self._ranks_among(self.grid.methods)
+
+    def _ranks_among(self, methods: Iterable[MethodRuns]) -> dict[str, Score]:
+        own = {method.label: self.matrices[method.label] for method in methods}
         return mean_rank([{label: matrices[key] for label, matrices in own.items()
                            if key in matrices} for key in self.grid.keys])
 

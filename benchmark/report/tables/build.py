@@ -22,6 +22,7 @@ from benchmark.report.runs.summary import over_orders, over_seeds
 from benchmark.report.tables.columns import (
     DEFAULT_COLUMNS,
     RANK,
+    RANK_TITLES,
     about_one_order,
     about_orders,
     about_scores,
@@ -101,7 +102,7 @@ class _Draft:
         """`keys` are the scores of the cells, `needed` the baselines whose absence is a hole."""
         self.grid, self.needed = grid, needed
         self.scores = GridScores(grid, convention, baseline)
-        self._frame = self.scores.frame(key for key in keys if key != RANK)
+        self._frame = self.scores.frame(key for key in keys if key not in RANK_TITLES)
 
     @cached_property
     def holes(self) -> tuple[Hole, ...]:
@@ -137,8 +138,8 @@ class _Draft:
 
     def cell(self, method: MethodRuns, key: str, sequence: str | None = None) -> Cell:
         """Mean and spread over the runs of a method that differ by seed."""
-        if key == RANK:
-            return self.rank(method)
+        if key in RANK_TITLES:
+            return self.rank(method, key)
         part, runs = self.part(method, key), self.runs(method, sequence)
         if sequence is not None:
             part = part[part["sequence"] == sequence]
@@ -156,11 +157,13 @@ class _Draft:
             return Cell(None)
         return Cell.of_estimate(over_orders(part, self.runs(method)))
 
-    def rank(self, method: MethodRuns) -> Cell:
-        """Mean rank of a lifelong method over all runs; none while runs are missing."""
-        if method.bound or self.holes:
+    def rank(self, method: MethodRuns, key: str = RANK) -> Cell:
+        """Mean rank of a method over all runs, of a bound only in the column where they count; none
+        while runs are missing."""
+        if self.holes or (method.bound and key == RANK):
             return Cell(None)
-        score, runs = self.scores.mean_ranks[method.label], len(self.grid.keys)
+        ranks = self.scores.mean_ranks if key == RANK else self.scores.mean_ranks_with_bounds
+        score, runs = ranks[method.label], len(self.grid.keys)
         return Cell(score.value, n=runs, of=runs, reason=score.reason)
 
     def row(self, method: MethodRuns, cells: dict[str, Cell]) -> Row:

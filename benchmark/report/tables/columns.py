@@ -15,7 +15,8 @@ from benchmark.tasks.metric_values import metric_title
 DEFAULT_COLUMNS = ("metrics", "delta", "forgetting", "bwt", "rank", "carried", "train")
 """Columns of a table unless others are chosen; `metrics` stands for primary metrics."""
 COST_COLUMNS = ("delta", *COSTS)
-RANK = "rank"
+RANK, RANK_WITH_BOUNDS = "rank", "rank_bounds"
+RANK_TITLES = {RANK: "mean rank", RANK_WITH_BOUNDS: "mean rank, bounds included"}
 
 CONVENTIONS = {
     "pixel": "pixel convention (one sum over all valid pixels)",
@@ -46,8 +47,8 @@ def choose_columns(names: Sequence[str], record: Record, baseline: str,
                              for each in (shown if name == "metrics" else [name])):
         if key in known:
             columns.append(score_column(key, known[key], record))
-        elif key == RANK:
-            columns.append(Column(RANK, "mean rank", "", False))
+        elif key in RANK_TITLES:
+            columns.append(Column(key, RANK_TITLES[key], "", False))
         elif key in metrics:
             task, metric = metrics[key]
             columns.append(Column(key, f"{task.name} {metric_title(metric.name)}",
@@ -64,7 +65,7 @@ def check_columns(names: Iterable[str], records: Iterable[Record]) -> None:
     """Raises `RequestError` for a column that no table of `records` can have."""
     metrics = {f"{task.name}/{metric.name}": None for record in records for task in record.tasks
                for metric in task.metrics}
-    known = ["metrics", *score_columns(BASELINES[0]), RANK, *metrics]
+    known = ["metrics", *score_columns(BASELINES[0]), *RANK_TITLES, *metrics]
     for name in names:
         if name not in known:
             raise unknown("column", name, known)
@@ -106,9 +107,13 @@ def caption_of(grid: Grid, convention: str, runs: str, about: Sequence[str],
     keys = [column.key for column in columns]
     if not whole:
         sentences.append("Runs are missing, so nothing is ranked.")
-    elif RANK in keys:
-        sentences.append(f"Mean rank: among the {count_text(len(grid.lifelong), 'lifelong method')}"
-                         " shown, bounds left out.")
+    else:
+        if RANK in keys:
+            lifelong = count_text(len(grid.lifelong), "lifelong method")
+            sentences.append(f"Mean rank: among the {lifelong} shown, bounds left out.")
+        if RANK_WITH_BOUNDS in keys:
+            every = count_text(len(grid.methods), "method")
+            sentences.append(f"Mean rank, bounds included: among the {every} shown.")
     devices = sorted({_device(run.record) for method in grid.methods
                       for run in method.runs.values()})
     if "train" in keys and len(devices) > 1:

@@ -73,7 +73,7 @@ def text_table(table: Table) -> TextTable:
 
 def column_decimals(rows: Sequence[Row], column: Column) -> int:
     """Decimals of all numbers of a column."""
-    if column.key in ("rank", "gap"):
+    if column.key in ("rank", "rank_bounds", "gap"):
         return 2
     if column.higher_is_better is None and column.unit != "%":
         return 1

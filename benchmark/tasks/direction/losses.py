@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from benchmark.tasks.direction.metrics import ANGLE_THRESHOLDS, BIN_WIDTH, BINS
 from benchmark.tasks.losses import Kind
+
+ALIKE_DEGREES = 22.5
+"""Labels are alike if the angle between them is smaller."""
 
 
 def unit(raw: Tensor) -> Tensor:
@@ -48,6 +53,10 @@ class DirectionLosses(Kind):
 
     def prediction(self, raw: Tensor) -> Tensor:
         return unit(raw)
+
+    def alike(self, labels: Tensor) -> Tensor:
+        directions = unit(labels.to(torch.float64))
+        return directions @ directions.mT > math.cos(math.radians(ALIKE_DEGREES))
 
     def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
         valid, angle = self.valid(target), angles(raw, target)

@@ -22,7 +22,7 @@ from benchmark.data.sources.taskonomy.files import (
     find_views,
 )
 from benchmark.data.sources.taskonomy.reader import TaskonomyReader
-from benchmark.data.sources.taskonomy.tasks import TASKS
+from benchmark.data.sources.taskonomy.tasks import CLASSES, TASKS, VTM_CLASSES
 from benchmark.data.store.files import Store
 
 __all__ = ["FOLDERS", "LAYOUTS", "SUMMARY", "VERSION", "Config", "open_store", "task_names"]
@@ -44,6 +44,9 @@ class Config(PreparedConfig):
     eval: Part = Field("test", description="which part of the tiny split is for evaluation")
     skip: tuple[str, ...] = Field(
         (), description="what to leave out: buildings, or images like hanson/point_3_view_1")
+    classes: Literal["all", "vtm"] = Field(
+        "all", description="classes of the segmentation: background and 16 objects, or the 12 "
+        "objects of VTM (ICLR 2023), all else being invalid")
     missing: Missing = Field(
         "refuse", description="an image without a file of some task: an error, or left out")
 
@@ -73,7 +76,8 @@ def _open(form: str, path: Path, config: Config) -> DatasetReader:
     paths = FilePaths(path, form)
     buildings = choose_buildings(config.buildings, config.eval, config.skip)
     found = find_views(paths, buildings, config.skip, config.missing)
-    return TaskonomyReader(paths, found, config.size)
+    classes = CLASSES if config.classes == "all" else VTM_CLASSES
+    return TaskonomyReader(paths, found, config.size, classes)
 
 
 def _layout(name: str, form: str, whose: str) -> Layout:

@@ -19,12 +19,15 @@ from benchmark.tasks.stored import to_classes
 
 
 class TaskonomyReader(DatasetReader):
-    """Reader of the images of a copy and their labels, at `size`."""
+    """Reader of the images of a copy and their labels, at `size`, with the semantic `classes`."""
 
-    def __init__(self, paths: FilePaths, found: FoundViews, size: decode.Size) -> None:
+    def __init__(self, paths: FilePaths, found: FoundViews, size: decode.Size,
+                 classes: tuple[str, ...]) -> None:
         self._paths, self._views = paths, found.views
         self.size = size
-        self.tasks = [tasks.TASKS[name] for name in found.tasks]
+        self._class_of_value = tasks.class_of_value(classes)
+        known = tasks.tasks_with(classes)
+        self.tasks = [known[name] for name in found.tasks]
         self.codecs = {name: tasks.SCALINGS[name].codec for name in found.tasks
                        if name in tasks.SCALINGS}
         self.names = {split: [paths.name(RGB, view) for view in found.views[split]]
@@ -60,7 +63,7 @@ class TaskonomyReader(DatasetReader):
         if task == tasks.SEMANTIC:
             raw: NDArray[Any] = decode.read_index(path)
             decode.check_size(path, raw, image, size)
-            raw = to_classes(path, raw, tasks.CLASS_OF_VALUE)
+            raw = to_classes(path, raw, self._class_of_value)
         else:
             if scaling := tasks.SCALINGS.get(task):
                 raw = decode.read_png(path, scaling.bits, scaling.file_channels)

@@ -18,12 +18,13 @@ from benchmark.tasks import VOID, Task
 CLASSES = ("background", "bottle", "chair", "couch", "potted plant", "bed", "dining table",
            "toilet", "tv", "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock",
            "vase")
+VTM_CLASSES = ("chair", "couch", "potted plant", "bed", "dining table", "tv", "microwave", "oven",
+               "sink", "refrigerator", "clock", "vase")
+"""Those of VTM (ICLR 2023), its code's 2-6, 8-10, 12, 13, 15 and 16."""
 SEMANTIC, NORMAL = "segment_semantic", "normal"
 DEPTHS = ("depth_zbuffer", "depth_euclidean")
 """Tasks that show where the scan has a hole; the first one of a copy is used."""
 
-CLASS_OF_VALUE = {0: VOID} | {index + 1: index for index in range(len(CLASSES))}
-"""In the files, 0 is "uncertain" and 1 the background."""
 
 NORMAL_MEAN, NORMAL_DEVIATION, NO_NORMAL = 127.5, 127.5, (128, 128, 128)
 """Red is right, green down and blue away from the camera, the axes of a direction task."""
@@ -84,13 +85,29 @@ SCALINGS = {
     "principal_curvature": Scaling((255 * 0.5175, 255 * 0.4987), (255 * 0.1373, 255 * 0.0359), 8, 3,
                                    masked=True),
 }
-TASKS = {task.name: task for task in (
-    Task(name=SEMANTIC, kind="segmentation", channels=len(CLASSES), classes=CLASSES),
-    Task(name=NORMAL, kind="direction", channels=3),
-    *(scaling.task(name) for name, scaling in SCALINGS.items()))}
+
+
+def tasks_with(classes: tuple[str, ...] = CLASSES) -> dict[str, Task]:
+    """Return all tasks by name, the segmentation with these classes."""
+    return {task.name: task for task in (
+        Task(name=SEMANTIC, kind="segmentation", channels=len(classes), classes=classes),
+        Task(name=NORMAL, kind="direction", channels=3),
+        *(scaling.task(name) for name, scaling in SCALINGS.items()))}
+
+
+TASKS = tasks_with()
 MASKED = (NORMAL, *(name for name, scaling in SCALINGS.items() if scaling.masked))
 
 
 def holes(depth: NDArray[np.uint16]) -> NDArray[np.bool_]:
     """Return where a stored depth [1, H, W] shows a hole of the scan: bool [H, W]."""
     return np.isin(depth[0], _NO_DEPTH)
+
+
+def class_of_value(classes: tuple[str, ...]) -> dict[int, int]:
+    """Return the class of every stored value, VOID where it is none of `classes`.
+
+    In the files, 0 is "uncertain" and 1 the background.
+    """
+    return {0: VOID} | {value: classes.index(name) if name in classes else VOID
+                        for value, name in enumerate(CLASSES, start=1)}
