@@ -52,11 +52,10 @@ class RunDisplay(Display, Callback):
     def evaluated(self, phase: int, values: dict[str, dict[str, float | None]]) -> None:
         text = "  ".join(f"{task} {name} {metric_text(value)}" for task, metrics in values.items()
                          for name, value in list(metrics.items())[:1])
-        self.console.print(f"after phase {phase}: {text}", highlight=False, soft_wrap=True)
+        self.console.print(f"after phase {phase}: {text}", soft_wrap=True)
 
     def warns(self, message: str) -> None:
-        self.console.print(f"lhlbench: warning: {message}", highlight=False, markup=False,
-                           soft_wrap=True)
+        self.console.print(f"lhlbench: warning: {message}", soft_wrap=True)
 
 
 class RunLines(RunDisplay):
@@ -65,7 +64,7 @@ class RunLines(RunDisplay):
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
         self.console.print(f"phase {number}/{phases}: {trainer.phase.label}, "
                            f"{len(trainer.phase.data)} images, "
-                           f"{trainer.recipe.epochs} epochs", highlight=False)
+                           f"{trainer.recipe.epochs} epochs")
 
 
 class RunBars(RunDisplay):
@@ -73,9 +72,10 @@ class RunBars(RunDisplay):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._bars = Progress(TextColumn("{task.description}"), BarColumn(bar_width=24),
-                              TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-                              TextColumn("{task.fields[losses]}"), console=console)
+        name, rate, losses = (TextColumn(f"{{task.{field}}}", markup=False) for field in (
+            "description", "fields[rate]", "fields[losses]"))
+        self._bars = Progress(name, BarColumn(bar_width=24), rate, TimeRemainingColumn(), losses,
+                              console=console)
         self._bar: TaskID | None = None
         self._drawn = 0.0
         self._images = 0
@@ -150,7 +150,7 @@ class SweepLines(SweepDisplay):
             text = f"{name}: goes on after {event.position}"
         else:
             return
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
 
 class SweepTable(SweepDisplay):

@@ -24,7 +24,7 @@ from benchmark.cli.options import (
     require_folder,
     require_writable,
 )
-from benchmark.cli.output import print_json
+from benchmark.cli.output import PlainConsole, print_json, print_line
 from benchmark.engine.request import RunRequest, option_words
 from benchmark.engine.stopping import StopSignals
 from benchmark.errors import RequestError, RunError, SignalReceived, Suspended, stopped_by
@@ -86,7 +86,7 @@ def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files a
     if max_hours is not None and not 0 <= max_hours < 1e5:
         raise RequestError(f"--max-hours {max_hours}: write a number of hours")
     require_folder("--data-root", data_root)
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(stderr=True)
     signals = StopSignals()
     with _ending_by(signals):
         from benchmark.data.sources.source import DataPaths, default_cache
@@ -125,7 +125,7 @@ def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files a
         print_json([_content(run, words) for run in planned])
     elif dry_run:
         for run in planned:
-            print(f"{run.state:9} {run.run_id}  {run.reason}".rstrip())
+            print_line(f"{run.state:9} {run.run_id}  {run.reason}".rstrip())
     if not dry_run:
         _print_result(planned, words, console)
 
@@ -191,11 +191,11 @@ def _print_plan(planned: Sequence[PlannedRun], options: Options, workers: int,
                      + (", tried again now" if retry_failed else " (--retry-failed tries again)"))
     if counts["elsewhere"]:
         parts.append(f"{counts['elsewhere']} running elsewhere")
-    console.print(", ".join([*parts, f"{counts['left']} left"]), markup=False)
+    console.print(", ".join([*parts, f"{counts['left']} left"]))
     left = [run for run in planned
             if run.state == "left" or (run.state == "failed" and retry_failed)]
     if text := _expected_time(planned, left, options, workers):
-        console.print(text, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
 
 def _expected_time(planned: Sequence[PlannedRun], left: Sequence[PlannedRun], options: Options,
@@ -226,7 +226,7 @@ def _print_missing_baseline(requests: Sequence[RunRequest], options: Options,
     if missing:
         console.print(f"note: tables compare with {_BASELINE}, of which {missing} of {of} runs on "
                       f"these sequences and seeds are missing; --methods {_BASELINE},... adds them",
-                      markup=False, soft_wrap=True)
+                      soft_wrap=True)
 
 
 def _print_result(planned: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
@@ -245,18 +245,16 @@ def _print_result(planned: Sequence[PlannedRun], words: Sequence[str], console: 
 
 def _print_done(planned: Sequence[PlannedRun], console: Console) -> None:
     done = sum(run.state == "done" for run in planned)
-    console.print(f"{done} of {len(planned)} runs are done", markup=False)
+    console.print(f"{done} of {len(planned)} runs are done")
 
 
 def _print_failures(planned: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
     for run in planned:
         if run.state == "elsewhere":
-            console.print(f"running elsewhere: {run.request}: {run.reason}", markup=False,
-                          soft_wrap=True)
+            console.print(f"running elsewhere: {run.request}: {run.reason}", soft_wrap=True)
         if run.state == "failed":
             command = run.request.command(words)
-            console.print(f"failed: {run.request}: {run.reason}\n  {command}", markup=False,
-                          soft_wrap=True)
+            console.print(f"failed: {run.request}: {run.reason}\n  {command}", soft_wrap=True)
 
 
 def _content(run: PlannedRun, words: Sequence[str]) -> dict[str, Any]:
