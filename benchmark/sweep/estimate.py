@@ -41,7 +41,7 @@ class Workload:
         return cls.of_config(record.config)
 
 
-def seconds_of(record: Record) -> float:
+def run_seconds(record: Record) -> float:
     """Training and evaluation time of a run."""
     return sum(phase.train_seconds + phase.eval_seconds for phase in record.phases)
 

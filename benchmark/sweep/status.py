@@ -16,7 +16,7 @@ from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 from benchmark.files import digest
 from benchmark.record import RECORD_FILE, Record, load_record
-from benchmark.sweep.estimate import Expectation, Workload, seconds_of
+from benchmark.sweep.estimate import Expectation, Workload, run_seconds
 
 State = Literal["done", "failed", "left", "running", "elsewhere"]
 """left: not started, or interrupted. elsewhere: a process of another command carries it out."""
@@ -64,7 +64,7 @@ def look_up(run: PlannedRun) -> PlannedRun:
             run = replace(run, state="failed", reason=str(error))
         else:
             if record.status == "complete":
-                return replace(run, state="done", reason="", seconds=seconds_of(record))
+                return replace(run, state="done", reason="", seconds=run_seconds(record))
             run = replace(run, state="failed", reason=record.reason)
     else:
         run = replace(run, state="left", reason="")
@@ -96,7 +96,7 @@ def expectation(runs: Sequence[PlannedRun], others: Iterable[Record] = ()) -> Ex
     """How long runs take, by those of `runs` that are done and by `others`."""
     finished = [(run.workload, run.seconds) for run in runs if run.workload and run.seconds]
     own = {run.run_id for run in runs}
-    finished += [(Workload.of_record(record), seconds_of(record)) for record in others
+    finished += [(Workload.of_record(record), run_seconds(record)) for record in others
                  if record.status == "complete" and record.run_id not in own]
     return Expectation(finished)
 

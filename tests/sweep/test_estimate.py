@@ -12,7 +12,7 @@ from benchmark.cli.app import invoke
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine.options import Options
 from benchmark.record import load_record
-from benchmark.sweep.estimate import Expectation, Workload, seconds_of
+from benchmark.sweep.estimate import Expectation, Workload, run_seconds
 from benchmark.sweep.launchers.launcher import LaunchSettings
 from benchmark.sweep.launchers.local import worker_gpus
 from benchmark.sweep.launchers.message_file import MessageReader, MessageWriter
@@ -56,7 +56,7 @@ def test_a_plan_tells_the_time_by_finished_runs_and_what_tables_compare_with(tin
     hours = [phase.model_copy(update={"train_seconds": 3600.0, "eval_seconds": 0.0})
              for phase in record.phases]
     record.model_copy(update={"phases": tuple(hours)}).save(folder)
-    assert seconds_of(load_record(folder)) == 3 * 3600
+    assert run_seconds(load_record(folder)) == 3 * 3600
     request = words("--methods", "ewc", "--sequences", "rooms_s1,rooms_s2", "--seeds", "0,1",
                     "--runs", str(folder.parent), "--workers", "2", "--dry-run", "--json")
     assert invoke(request) == 0
