@@ -98,6 +98,11 @@ class Bench:
         return f"{path}:s1"
 
 
+def keeps_the_contract(bench: Bench) -> None:
+    """Its hooks take, return and leave alone what the interface asks for."""
+    _require_finite(bench.run())
+
+
 def zero_is_finetune(bench: Bench) -> None:
     """With the settings in `zero`, it equals finetune bit for bit, all task kinds."""
     sequence, settings = ALL_KINDS
@@ -245,9 +250,10 @@ class Check:
 
 
 CHECKS = tuple(Check(run.__name__, (run.__doc__ or "").split("\n")[0].rstrip("."), run) for run in (
-    zero_is_finetune, is_not_finetune, is_deterministic, resumes, state_is_what_is_counted,
-    keeps_to_its_own_data, learns_every_kind, predicts_any_image, learns_any_number_of_tasks,
-    works_in_bf16, survives_augmentation, survives_another_backbone))
+    keeps_the_contract, zero_is_finetune, is_not_finetune, is_deterministic, resumes,
+    state_is_what_is_counted, keeps_to_its_own_data, learns_every_kind, predicts_any_image,
+    learns_any_number_of_tasks, works_in_bf16, survives_augmentation, survives_another_backbone))
+"""The first is what the others rely on."""
 _FOR_LIFELONG = {"zero_is_finetune", "is_not_finetune"}
 
 

@@ -20,6 +20,9 @@ SCHEMA = 1
 RECORD_FILE = "record.json"
 STATISTICS_FILE = "statistics.npz"
 CONFIG_FILE = "config.yaml"
+LOG_FILE = "log.jsonl"
+LOCK_FILE = ".lock"
+"""Held by the process that carries out the run."""
 LONGEST_RUN_ID = 200
 
 Statistics = dict[str, NDArray[Any]]
@@ -33,6 +36,10 @@ def _finite(value: float | None) -> float | None:
 
 
 Value = Annotated[float | None, AfterValidator(_finite)]
+
+
+class OtherSchema(RequestError):
+    """A record was written by another version of lhlbench."""
 
 
 class _Part(BaseModel):
@@ -178,7 +185,7 @@ def load_record(path: Path) -> Record:
         content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates,
                              parse_constant=_no_constant)
         if isinstance(content, dict) and content.get("schema") not in (None, SCHEMA):
-            raise RequestError(f"{file}: schema {content['schema']} is not the {SCHEMA} this "
+            raise OtherSchema(f"{file}: schema {content['schema']} is not the {SCHEMA} this "
                                "version reads; update lhlbench")
         return Record.model_validate(content)
     except FileNotFoundError:

@@ -13,12 +13,11 @@ from safetensors.torch import save_file
 from benchmark.data.sources.source import DataPaths
 from benchmark.engine import checkpoint
 from benchmark.engine.execute import execute
-from benchmark.engine.log import LOG_FILE
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.previews import PREVIEWS_FILE
 from benchmark.engine.state_files import BOUNDARY_FILE, INSIDE_FILE
 from benchmark.errors import RunError
-from benchmark.record import STATISTICS_FILE
+from benchmark.record import LOG_FILE, STATISTICS_FILE
 from benchmark.report.submission.validation import first_problem
 from tests.helpers.tiny import tiny_plan
 
