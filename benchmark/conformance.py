@@ -107,7 +107,7 @@ def zero_is_finetune(bench: Bench) -> None:
     """With the settings in `zero`, it equals finetune bit for bit, all task kinds."""
     sequence, settings = ALL_KINDS
     off = [f"{key}={setting_text(value)}" for key, value in bench.method_class.zero.items()]
-    _require_equal(bench.run(sequence, settings, off), bench.run(sequence, settings,
+    require_equal(bench.run(sequence, settings, off), bench.run(sequence, settings,
                                                                  method="finetune"),
                    f"with {', '.join(off)} it is not finetune")
 
@@ -121,7 +121,7 @@ def is_not_finetune(bench: Bench) -> None:
 def is_deterministic(bench: Bench) -> None:
     """The same seed gives the same numbers, another seed others."""
     first = bench.run("rooms_s2")
-    _require_equal(first, bench.run("rooms_s2", runs="again"), "the same seed gave other numbers")
+    require_equal(first, bench.run("rooms_s2", runs="again"), "the same seed gave other numbers")
     if bench.run("rooms_s2", seed=1).record.matrix == first.record.matrix:
         raise Broken("another seed gave the same numbers")
 
@@ -149,7 +149,7 @@ def resumes(bench: Bench) -> None:
             break
         except Stopped:
             torch.rand(3)  # generators are no way to carry state either
-    _require_equal(resumed, whole, "a resumed run differs from an uninterrupted one: state is "
+    require_equal(resumed, whole, "a resumed run differs from an uninterrupted one: state is "
                    "missing from state_dict, or begin_phase changes something twice")
 
 
@@ -266,7 +266,7 @@ def checks_for(method: type[Method]) -> list[Check]:
             and not (check.name == "zero_is_finetune" and not method.zero)]
 
 
-def _require_equal(one: Outcome, other: Outcome, message: str) -> None:
+def require_equal(one: Outcome, other: Outcome, message: str) -> None:
     """Matrix, statistics and final weights are equal, bit for bit."""
     if one.record.matrix != other.record.matrix:
         raise Broken(message + _first_difference(one, other))
