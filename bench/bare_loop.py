@@ -16,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from benchmark.data.sources.source import DataPaths, default_cache
@@ -44,7 +42,6 @@ def bare_steps(plan: Plan, store: Store, device: torch.device) -> Iterator[int]:
     kind = kind_of(task)
     network = Network(recipe, config.seed).to(device)
     network.add_head(task)
-    backbone, head = network.backbone, network.heads[task.name]
     network.train()
     adams = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     optimiser = adams[recipe.optimizer](network.parameters(), lr=recipe.lr, fused=True,
@@ -55,8 +52,7 @@ def bare_steps(plan: Plan, store: Store, device: torch.device) -> Iterator[int]:
         for rows in order[:count // recipe.batch * recipe.batch].split(recipe.batch):
             chosen = rows.to(device)
             batch = images[chosen].float().div_(255)
-            raw: Tensor = F.interpolate(head(backbone(batch)), batch.shape[-2:], mode="bilinear",
-                                        align_corners=False)
+            raw = network.outputs(batch, [task.name])[task.name]
             loss = kind.loss(raw, targets[chosen])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -37,7 +37,6 @@ from torch import Tensor, nn
 
 from benchmark.data.loading.blocks import Regime
 from benchmark.data.loading.phase_data import Batch, PhaseData
-from benchmark.model.heads import upsample
 from benchmark.model.network import Network
 from benchmark.tasks import Task
 from benchmark.tasks.losses import Kind, kind_of
@@ -140,10 +139,15 @@ class Step:
 
     def output(self, task: Task) -> Tensor:
         """Raw output [B, channels, H, W] of a task at image size."""
-        if task.name not in self._outputs:
-            raw = self.network.decode(task.name, self.features)
-            self._outputs[task.name] = upsample(raw, self.images.shape[-2:])
-        return self._outputs[task.name]
+        return self.outputs([task])[0]
+
+    def outputs(self, tasks: Sequence[Task]) -> list[Tensor]:
+        """Raw outputs of several tasks; asked for together, they cost less than one by one."""
+        missing = [task.name for task in tasks if task.name not in self._outputs]
+        if missing:
+            for name, raw in self.network.decode_all(missing, self.features).items():
+                self._outputs[name] = self.network.enlarge(raw, self.images.shape[-2:])
+        return [self._outputs[task.name] for task in tasks]
 
     def new_losses(self) -> dict[str, Tensor]:
         """Supervised loss of each task of the phase, keyed `<task>/new`."""

@@ -177,21 +177,23 @@ class JointDistillation(Method):
         for task in (*old, *new):
             name, output = task.name, outputs[task.name]
             weight, connected = self.weights[name], self._connector.output(task, joined)
-            terms[f"{name}/connector"] = weight * self._distance(task, connected, output)
+            terms[f"{name}/connector"] = weight * self._distance(
+                step, task, connected, output)
             target = output if self.config.targets == "teachers" else connected.detach()
-            terms[f"{name}/output"] = weight * self._distance(task, step.output(task), target)
+            terms[f"{name}/output"] = weight * self._distance(
+                step, task, step.output(task), target)
         for task in new:
             if trajectory := self.trajectories[task.name]:
                 target = trajectory.outputs(step, [task])[task.name]
                 terms[f"{task.name}/trajectory"] = self.config.trajectory_weight * self._distance(
-                    task, step.output(task), target)
+                    step, task, step.output(task), target)
         terms["backbone/connector"] = self.config.feature_weight * self._connector.feature_error(
             step.features, joined)
         return terms
 
-    def _distance(self, task: Task, raw: Tensor, target: Tensor) -> Tensor:
+    def _distance(self, step: Step, task: Task, raw: Tensor, target: Tensor) -> Tensor:
         """Mean distance of a raw output to a target of any size, in units of the teacher's loss."""
-        target = upsample(target, raw.shape[-2:])
+        target = step.network.enlarge(target, raw.shape[-2:])
         distance = kind_of(task).distance(raw, target, temperature=self.config.temperature)
         return distance.mean() / self._teacher_losses[task.name]
 

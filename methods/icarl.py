@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from benchmark.components.replay import Replay, ReplayConfig, decode_exemplars
 from benchmark.components.teacher import Teacher
 from benchmark.method import Phase, State, Step, kinds, phase_batches, setting
-from benchmark.model.heads import upsample
 
 
 class ICaRL(Replay):
@@ -69,7 +68,8 @@ class ICaRL(Replay):
         for task, kind in kinds(old):
             distances = [kind.distance(step.output(task), on_batch[task.name])]
             if images is not None and features is not None:
-                raw = upsample(decode_exemplars(step, task.name, features), images.shape[-2:])
+                raw = step.network.enlarge(decode_exemplars(step, task.name, features),
+                                           images.shape[-2:])
                 distances.append(kind.distance(raw, on_exemplars[task.name]))
             mean = torch.cat([distance.flatten() for distance in distances]).mean()
             terms[f"{task.name}/old"] = self.config.weight * mean

@@ -55,10 +55,13 @@ class Distillation(Method):
             self.teacher.begin_phase(phase, stages=self.matches_features(phase))
 
     def loss(self, step: Step) -> dict[str, Tensor]:
-        terms = step.new_losses()
         old = step.phase.old_tasks
+        share = self.share(len(old)) if old and self.active else 0.0
+        if share:
+            step.outputs((*step.phase.tasks, *old))
+        terms = step.new_losses()
         if old and self.active:
-            if share := self.share(len(old)):
+            if share:
                 outputs = self.teacher_outputs(step, old)
                 for task, kind in kinds(old):
                     loss = self.old_loss(task, kind, step.output(task), outputs[task.name])

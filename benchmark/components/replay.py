@@ -20,7 +20,6 @@ from benchmark.method import (
     phase_batches,
     setting,
 )
-from benchmark.model.heads import upsample
 from benchmark.seeds import derive
 from benchmark.tasks.losses import kind_of
 
@@ -117,9 +116,9 @@ class Replay(Method):
     def supervised_losses(self, step: Step, groups: Sequence[Exemplars],
                           raws: Sequence[Tensor]) -> dict[str, Tensor]:
         """By task: the supervised loss of its exemplars, from raw outputs [n, C, h, w]."""
-        tasks = step.network.tasks
-        return {group.task: kind_of(tasks[group.task]).loss(
-                    upsample(raw, group.size), group.targets)
+        network = step.network
+        return {group.task: kind_of(network.tasks[group.task]).loss(
+                    network.enlarge(raw, group.size), group.targets)
                 for group, raw in zip(groups, raws, strict=True)}
 
     def terms(self, step: Step, name: str, weight: float,

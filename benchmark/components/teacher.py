@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from benchmark.method import Phase, State, Step, phase_batches
-from benchmark.model.heads import upsample
 from benchmark.model.network import Network
 from benchmark.model.snapshot import Snapshot
 from benchmark.tasks import Task
@@ -81,7 +80,7 @@ class Teacher:
 
     def _decode(self, step: Step, names: Sequence[str]) -> dict[str, Tensor]:
         features = self.features(step)
-        return {name: self._built().decode(name, features) for name in names}
+        return self._built().decode_all(names, features)
 
     @torch.no_grad()
     def stages(self, step: Step) -> list[Tensor]:
@@ -108,7 +107,7 @@ class Teacher:
     @torch.no_grad()
     def outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
         """Raw outputs [B, channels, H, W] of `tasks` on the step's images, without gradient."""
-        return {name: upsample(raw, step.images.shape[-2:])
+        return {name: step.network.enlarge(raw, step.images.shape[-2:])
                 for name, raw in self.coarse_outputs(step, tasks).items()}
 
     @torch.no_grad()

@@ -19,6 +19,9 @@ class Recipe(BaseModel):
     head_rates: tuple[int, ...] = Field((12, 24, 36), description="dilation rates of the ASPP head")
     head_channels: int = Field(256, ge=1, description="width of the ASPP head")
     head_dropout: float = Field(0.5, ge=0, lt=1, description="dropout of the ASPP head")
+    align_corners: bool = Field(
+        False, description="enlarge raw outputs so that corner pixels lie on corner pixels, "
+                           "instead of pixel borders on pixel borders")
     normalise: Literal["none", "imagenet"] = Field(
         "none", description="input scaling after [0, 1]: none, or ImageNet mean and deviation")
 

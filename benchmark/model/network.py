@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmark.config.recipe import Recipe
 from benchmark.model.backbones import Backbone
-from benchmark.model.heads import make_head, upsample
+from benchmark.model.heads import Head, decode, upsample
 from benchmark.seeds import derive, isolated
 from benchmark.tasks import Task
 
@@ -69,7 +70,7 @@ class Network(nn.Module):
     def add_head(self, task: Task) -> None:
         """Add the head of `task`; its initial weights depend on the seed and the task alone."""
         with isolated(derive(self.seed, "head", task.name)):
-            head = make_head(self.backbone.channels, task.channels, self.recipe)
+            head = Head(self.backbone.channels, task.channels, self.recipe)
         self.heads[task.name] = head.to(next(self.backbone.parameters()).device)
         self.tasks[task.name] = task
 
@@ -130,15 +131,28 @@ class Network(nn.Module):
         return features
 
     def _normalise(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.deviation
+        """The input of the backbone. Its layout, channels last, is that of all maps after it. It is
+        not that of weights: sums over those would depend on whether they come from a file."""
+        if self.recipe.normalise != "none":
+            images = (images - self.mean) / self.deviation
+        return images.contiguous(memory_format=torch.channels_last)
 
     def decode(self, task: str, features: Tensor) -> Tensor:
         """Features to the task's raw output at feature resolution [B, channels, h, w]."""
-        raw: Tensor = self.heads[task](features)
-        return raw
+        return self.decode_all([task], features)[task]
+
+    def decode_all(self, tasks: Sequence[str], features: Tensor) -> dict[str, Tensor]:
+        """Raw outputs at feature resolution of several tasks, from the same features."""
+        heads = [cast(Head, self.heads[task]) for task in tasks]
+        return dict(zip(tasks, decode(heads, features), strict=True))
+
+    def enlarge(self, raw: Tensor, size: Sequence[int]) -> Tensor:
+        """Raw output [B, channels, h, w] at the size (H, W) of images, as the recipe says."""
+        return upsample(raw, size, self.recipe.align_corners)
 
     def outputs(self, images: Tensor, tasks: Sequence[str],
                 weights: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Raw outputs of `tasks` at image size, from one backbone pass (`weights`: see encode)."""
         features = self.encode(images, weights)
-        return {task: upsample(self.decode(task, features), images.shape[-2:]) for task in tasks}
+        return {task: self.enlarge(raw, images.shape[-2:])
+                for task, raw in self.decode_all(tasks, features).items()}

@@ -22,10 +22,11 @@ Timed = tuple[Any, str, str]
 """A class or module, the name of a function in it, and the part its calls count for."""
 
 STEP_PATH: tuple[Timed, ...] = (
-    (PhaseTrainer, "train_step", "rest"), (Step, "output", "forward"),
+    (PhaseTrainer, "train_step", "rest"), (Step, "outputs", "forward"),
     (Step, "encode_jointly", "forward"), (Network, "stages", "forward"),
     (Network, "fuse_stages", "forward"), (Network, "encode", "forward"),
-    (Network, "decode", "forward"), (Network, "outputs", "forward"),
+    (Network, "decode_all", "forward"), (Network, "enlarge", "forward"),
+    (Network, "outputs", "forward"),
     (torch.autograd, "backward", "backward"), (torch.autograd, "grad", "backward"))
 """What every trainer and network calls in a step; what is outside of it is loading a batch."""
 _OF_TRAINER = (("method", "loss", "losses"), ("method", "edit_update", "optimiser"),
