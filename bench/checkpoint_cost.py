@@ -22,9 +22,9 @@ def main(method: str = "had", *settings: str) -> None:
     """Run a method on rooms_s1 with saving timed, and print what it took."""
     save, saved = checkpoint.save_state, list[tuple[str, float, int]]()
 
-    def timed(path, *state):
+    def timed(path, *state, **places):
         begin = time.perf_counter()
-        save(path, *state)
+        save(path, *state, **places)
         saved.append((path.stem, time.perf_counter() - begin, path.stat().st_size))
 
     checkpoint.save_state = timed

@@ -22,8 +22,10 @@ from benchmark.engine.execute import Outcome, execute, open_visible_store
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan, make_plan
 from benchmark.engine.protocol import LifelongRun
+from benchmark.engine.reevaluate import measure_again, values_that_differ
 from benchmark.engine.request import RunRequest
 from benchmark.engine.state_files import BOUNDARY_FILE
+from benchmark.engine.trained import open_trained
 from benchmark.method import Method
 from benchmark.record import load_statistics
 from benchmark.registry import find_method
@@ -31,6 +33,7 @@ from benchmark.registry import find_method
 TINY = ("dataset.train=24", "dataset.eval=6", "dataset.height=24", "dataset.width=32",
         "recipe.epochs=2", "recipe.batch=4", "recipe.head_channels=8")
 _SIZE = (24, 32)
+_TWO_BACKBONES = ("rooms_hetero_s1", ("dataset.height=32",))
 ALL_KINDS = ("rooms5_s1", ("dataset.train=20",))
 _ONE_TASK = """\
 family: single
@@ -230,14 +233,25 @@ def works_in_bf16(bench: Bench) -> None:
 
 
 def survives_augmentation(bench: Bench) -> None:
-    """With images that differ from epoch to epoch, cropped, zoomed and flipped."""
+    """With images cropped, zoomed and flipped at random."""
     _require_finite(bench.run(settings=("recipe.crop=[16,16]", "recipe.flip=true",
                                         "recipe.scales=[1,1.5]")))
 
 
 def survives_another_backbone(bench: Bench) -> None:
     """From a CNN to a transformer and back."""
-    _require_finite(bench.run("rooms_hetero_s1", ("dataset.height=32",)))
+    _require_finite(bench.run(*_TWO_BACKBONES))
+
+
+def is_rebuilt_from_its_weights(bench: Bench) -> None:
+    """What is rebuilt from the weights of a run has the scores of the run, bit for bit."""
+    own_file = bench.method if bench.method.endswith(".py") else None
+    for done in (bench.run(), bench.run(*_TWO_BACKBONES)):
+        trained = open_trained(done.folder, done.folder.parent, method=own_file)
+        values = measure_again(trained, DataPaths(bench.cache))
+        if wrong := values_that_differ(trained.record, values):
+            raise Broken(f"rebuilt from its weights, it predicts something else: {wrong[0]}; what "
+                         "predict needs is missing from state_dict")
 
 
 @dataclass(frozen=True)
@@ -252,7 +266,8 @@ class Check:
 CHECKS = tuple(Check(run.__name__, (run.__doc__ or "").split("\n")[0].rstrip("."), run) for run in (
     keeps_the_contract, zero_is_finetune, is_not_finetune, is_deterministic, resumes,
     state_is_what_is_counted, keeps_to_its_own_data, learns_every_kind, predicts_any_image,
-    learns_any_number_of_tasks, works_in_bf16, survives_augmentation, survives_another_backbone))
+    learns_any_number_of_tasks, works_in_bf16, survives_augmentation, survives_another_backbone,
+    is_rebuilt_from_its_weights))
 """The first is what the others rely on."""
 _FOR_LIFELONG = {"zero_is_finetune", "is_not_finetune"}
 
@@ -268,8 +283,10 @@ def checks_for(method: type[Method]) -> list[Check]:
 
 def require_equal(one: Outcome, other: Outcome, message: str) -> None:
     """Matrix, statistics and final weights are equal, bit for bit."""
-    if one.record.matrix != other.record.matrix:
-        raise Broken(message + _first_difference(one, other))
+    for task, metrics in one.record.matrix.items():
+        for metric, values in metrics.items():
+            if values != (others := other.record.matrix.get(task, {}).get(metric)):
+                raise Broken(f"{message}: {task} {metric} is {values}, not {others}")
     states = [checkpoint.load_state(each.folder / BOUNDARY_FILE)["network"]
               for each in (one, other)]
     if states[0].keys() != states[1].keys():
@@ -279,18 +296,9 @@ def require_equal(one: Outcome, other: Outcome, message: str) -> None:
             raise Broken(f"{message}: {name} differs")
     found = [load_statistics(each.folder) for each in (one, other)]
     for key, fields in found[0].items():
-        for name, values in fields.items():
-            if not np.array_equal(values, found[1][key][name], equal_nan=True):
+        for name, array in fields.items():
+            if not np.array_equal(array, found[1][key][name], equal_nan=True):
                 raise Broken(f"{message}: statistics {key}, {name} differ")
-
-
-def _first_difference(one: Outcome, other: Outcome) -> str:
-    for task, metrics in one.record.matrix.items():
-        for metric, values in metrics.items():
-            others = other.record.matrix.get(task, {}).get(metric)
-            if values != others:
-                return f": {task} {metric} is {values}, not {others}"
-    return ""
 
 
 def _require_finite(outcome: Outcome) -> None:

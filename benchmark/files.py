@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_TEMPORARY = re.compile(r"\.\w+\.(json|jsonl|npz|png|safetensors|yaml)\.[a-z0-9_]{8}")
+_TEMPORARY = re.compile(r"\.\w+\.(json|jsonl|md|npy|npz|png|safetensors|yaml)\.[a-z0-9_]{8}")
 """Names that `write_atomically` gives, of the kinds of files a run leaves."""
 
 
@@ -54,9 +54,14 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda to: to.write_bytes(text.encode()))
 
 
+def json_text(value: Any) -> str:
+    """Strict JSON (no NaN, no Infinity) as a file holds it."""
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write strict JSON (no NaN, no Infinity) atomically."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    """Write strict JSON atomically."""
+    write_text(path, json_text(value))
 
 
 def digest(value: Any) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmark.errors import RequestError
-from benchmark.files import digest, write_atomically, write_json
+from benchmark.files import digest, json_text, write_atomically, write_text
 
 SCHEMA = 1
 RECORD_FILE = "record.json"
@@ -147,10 +147,15 @@ class Record(_Part):
                                      f"values for {len(self.tasks)} phases")
         return self
 
+    @property
+    def text(self) -> str:
+        """The content of `record.json`."""
+        return json_text(self.model_dump(mode="json", by_alias=True))
+
     def save(self, folder: Path) -> Path:
         """Write `record.json` into `folder`, atomically and after validation."""
         path = folder / RECORD_FILE
-        write_json(path, self.model_dump(mode="json", by_alias=True))
+        write_text(path, self.text)
         return path
 
 

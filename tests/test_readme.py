@@ -30,6 +30,26 @@ def test_tables_follow_from_the_published_records(name, tmp_path, capsys):
         assert printed == table.splitlines()
 
 
+def test_commands_and_python_of_a_trained_run_work(tmp_path, monkeypatch, capsys):
+    """With a shorter training; the page's run ids stand for whatever the run is called here."""
+    text = (ROOT / "docs/using-a-trained-run.md").read_text(encoding="utf-8")
+    training = ["--set", "recipe.epochs=1", "--set", "recipe.crops_per_image=2"]
+    few_rooms = ["--set", "dataset.train=3", "--set", "dataset.eval=3"]
+    (tmp_path / "sequences").symlink_to(ROOT / "sequences")
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^lhlbench (.*)$", text, re.MULTILINE)
+    assert [words.split()[0] for words in commands] == ["run", "show", *["evaluate"] * 3, "predict"]
+    for words in map(shlex.split, commands):
+        short = (training if words[0] == "run" else few_rooms if "rooms_s1" in words else [])
+        assert invoke(words + short) == 0, words
+    printed = capsys.readouterr().out
+    assert "weights.safetensors (1.5 MiB), for lhlbench evaluate and lhlbench predict" in printed
+    assert "all 11 values equal those of the record, bit for bit" in printed
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out == "m torch.Size([1, 1, 360, 640])\n"
+
+
 def test_every_published_record_is_valid(capsys):
     records = sorted((ROOT / "results/published").rglob("record.json"))
     assert len(records) >= 24

@@ -20,10 +20,12 @@ from benchmark.cli.check import check
 from benchmark.cli.compare import compare
 from benchmark.cli.data import info, prepare, verify
 from benchmark.cli.doctor import doctor
+from benchmark.cli.evaluate import evaluate
 from benchmark.cli.ls import ls
 from benchmark.cli.new import new
 from benchmark.cli.paper import paper
 from benchmark.cli.plot import plot
+from benchmark.cli.predict import predict
 from benchmark.cli.report import report
 from benchmark.cli.rm import rm
 from benchmark.cli.run import run
@@ -38,8 +40,8 @@ from benchmark.errors import STOP_SIGNALS, Interrupted, LhlbenchError, SignalRec
 from benchmark.plug_ins import TASK_KINDS, task_kind_files
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    run, sweep, ls, show, rm, table, plot, compare, paper, report, validate, submit, tune, check,
-    new, speed, doctor)
+    run, sweep, ls, show, rm, table, plot, compare, paper, report, validate, submit, evaluate,
+    predict, tune, check, new, speed, doctor)
 DATA_COMMANDS: tuple[Callable[..., None], ...] = (prepare, verify, info)
 
 EXIT_CODES = ("Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 75 stopped by a "

@@ -13,7 +13,7 @@ from rich.table import Table
 from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs
 from benchmark.cli.output import print_json, print_notes
 from benchmark.config.family import shipped_sequences
-from benchmark.errors import unknown
+from benchmark.errors import RequestError, unknown
 
 if TYPE_CHECKING:
     from benchmark.method import Method
@@ -25,20 +25,27 @@ _ONLY_JSON = {"methods": ("kind", "summary"),
 """Columns left out on a terminal, which is too narrow for them."""
 
 
-def ls(what: Annotated[str, typer.Argument(help="methods, sequences, datasets or runs")],
+def ls(what: Annotated[str, typer.Argument(
+           help="methods, sequences, datasets, runs or backbones")],
+       pattern: Annotated[str | None, typer.Argument(
+           metavar="[FILTER]", help="Of backbones: a part of the name or a glob, such as "
+           "'vit_*dinov2*'; without it the common ones.")] = None,
        runs: Runs = RUNS, no_published: NoPublished = False, as_json: AsJson = False) -> None:
     """List what there is."""
     lists: dict[str, Callable[[], Rows]] = {
         "methods": _methods, "sequences": _sequences, "datasets": _datasets,
-        "runs": lambda: _runs(runs, no_published)}
+        "runs": lambda: _runs(runs, no_published), "backbones": lambda: _backbones(pattern)}
     if what not in lists:
         raise unknown("list", what, lists)
+    if pattern is not None and what != "backbones":
+        raise RequestError(f"only backbones are listed by FILTER; leave out '{pattern}'")
     rows = lists[what]()
     if as_json:
         print_json(rows)
         return
     if not rows:
-        print(f"no {what}" + (f" in {runs}" if what == "runs" else ""))
+        where = {"runs": f" in {runs}", "backbones": f" like '{pattern}'"}
+        print(f"no {what}{where.get(what, '')}")
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     columns = [column for column in rows[0] if column not in _ONLY_JSON.get(what, ())]
@@ -104,3 +111,20 @@ def _runs(runs: Path, no_published: bool) -> Rows:
                     "method": each.method, "sequence": each.sequence, "seed": each.seed,
                     "reason": each.reason, "folder": str(each.folder)}
                    for each in unfinished_runs(runs)]
+
+
+def _backbones(pattern: str | None) -> Rows:
+    from benchmark.data.formats.filling import image_progress
+    from benchmark.model.listing import backbone_names, describe_backbone
+
+    names = backbone_names(pattern)
+    rows = []
+    with image_progress("making backbones", len(names), "backbones") as progress:
+        for name in names:
+            rows.append(describe_backbone(name))
+            progress.advance(1)
+    found = [{"backbone": each.name, "strides": list(each.strides), "channels": each.channels,
+              "parameters": each.parameters, "weights": each.weights} for each in rows]
+    if any(each.unusable for each in rows):
+        return [row | {"unusable": each.unusable} for row, each in zip(found, rows, strict=True)]
+    return found

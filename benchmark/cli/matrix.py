@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.output import metric_text
-from benchmark.record import STATISTICS_FILE, Record, load_statistics
+from benchmark.record import STATISTICS_FILE, MetricInfo, Record, load_statistics
 from benchmark.scores import Matrix, relative_bwt, relative_forgetting
 from benchmark.tasks.registry import kind_if_known
 
@@ -27,9 +27,7 @@ def print_matrix(record: Record, folder: Path, console: Console) -> None:
     for row, task in enumerate(record.tasks):
         for number, metric in enumerate(task.metrics):
             values = record.matrix[task.name][metric.name]
-            arrow = "↑" if metric.higher_is_better else "↓"
-            unit = f" {metric.unit}" if metric.unit else ""
-            table.add_row(task.name if number == 0 else "", f"{metric.name}{unit} {arrow}",
+            table.add_row(task.name if number == 0 else "", metric_heading(metric),
                           *(metric_text(values[column if column is not None else row])
                             for column in shown.values()),
                           style="bold" if metric.primary else "dim",
@@ -43,6 +41,12 @@ def print_matrix(record: Record, folder: Path, console: Console) -> None:
     seconds = sum(phase.train_seconds + phase.eval_seconds for phase in record.phases)
     notes.append(f"{seconds:.0f} s")
     console.print(", ".join([*notes, *_remarks(record, folder)]), highlight=False)
+
+
+def metric_heading(metric: MetricInfo) -> str:
+    """`miou % ↑`: name, unit, and which way is better."""
+    unit = f" {metric.unit}" if metric.unit else ""
+    return f"{metric.name}{unit} {'↑' if metric.higher_is_better else '↓'}"
 
 
 def _columns(record: Record) -> dict[str, int | None]:

@@ -35,6 +35,14 @@ Format = Annotated[str, typer.Option("--format", help="rich, md, csv, latex, htm
 Records = Annotated[list[Path], typer.Argument(
     help="record.json files, folders that hold records, or globs")]
 
+# Trained runs.
+RunName = Annotated[str, typer.Argument(
+    metavar="RUN", help="a run id, the beginning of one, or the folder of a run")]
+MethodFile = Annotated[str | None, typer.Option(
+    "--method", metavar="FILE", help="The file of the method, where it is your own and predicts "
+    "in its own way.")]
+TaskNames = Annotated[str | None, typer.Option("--tasks", help="Only these, with commas.")]
+
 # Data sets.
 Root = Annotated[Path | None, typer.Option("--root", "--data-root", envvar="LHLBENCH_DATA",
                                            help="Where prepared data are kept; default: the "
@@ -43,6 +51,11 @@ DataSettings = Annotated[list[str] | None, typer.Option("--set", help="An option
                                                         "KEY=VALUE; repeatable.")]
 StoreName = Annotated[str, typer.Argument(help="a data set, a sequence family, FILE.yaml, or the "
                                           "folder of a store")]
+
+
+def names_in(text: str | None) -> list[str] | None:
+    """The names of a list with commas; None where the option was not given."""
+    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def require_folder(option: str, folder: Path | None) -> None:

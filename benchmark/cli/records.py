@@ -9,21 +9,15 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmark.cli.output import print_notes
-from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
-from benchmark.report.runs.collection import RunCollection, StoredRun, collect, record_folders
+from benchmark.interface import load_runs
+from benchmark.report.runs.collection import RunCollection, StoredRun, record_folders
 from benchmark.report.submission.validation import check_record
 
 
 def all_records(runs: Path, no_published: bool) -> RunCollection:
     """Every record below `runs` that agrees with its statistics, and the published ones."""
-    found = collect(runs, None if no_published else shipped("results/published"))
-    if all(run.published for run in found.complete):
-        return found
-    from benchmark.data.sources.source import default_cache
-    from benchmark.report.submission.agreement import agreeing
-
-    return agreeing(found, runs, default_cache())
+    return load_runs(runs, published=not no_published).collection
 
 
 def finished_records(runs: Path, no_published: bool, where: Sequence[str] | None) -> RunCollection:

@@ -38,6 +38,9 @@ def show(name: Annotated[str, typer.Argument(help="a method, a sequence, or a ru
     collection = all_records(runs, no_published)
     records = {found.record.run_id: found for found in (*collection.complete, *collection.failed)}
     path = Path(name)
+    beginning = [run_id for run_id in records if run_id.startswith(name)]
+    if len(beginning) == 1:
+        name = beginning[0]
     if (name not in records and (path / RECORD_FILE).exists()) or path.suffix == ".json":
         _show_run(load_record(path), path, as_json)
     elif name in records:
@@ -95,9 +98,13 @@ def _show_run(record: Record, folder: Path, as_json: bool) -> None:
         print_json(record.model_dump(mode="json", by_alias=True))
         return
     from benchmark.cli.matrix import print_matrix
+    from benchmark.engine.run_folder import WEIGHTS_FILE
 
     console = Console(highlight=False)
     console.print(f"[bold]{record.run_id}[/]  {record.status} {record.reason}".rstrip())
     print_matrix(record, folder if folder.is_dir() else folder.parent, console)
     console.print(f"folder: {folder}")
+    if (weights := (folder if folder.is_dir() else folder.parent) / WEIGHTS_FILE).is_file():
+        console.print(f"weights: {weights} ({weights.stat().st_size / 2**20:.1f} MiB), for "
+                      "lhlbench evaluate and lhlbench predict", markup=False, soft_wrap=True)
     console.print(f"command: {record.environment.get('command', '')}", markup=False)

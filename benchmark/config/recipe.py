@@ -15,15 +15,22 @@ class Recipe(BaseModel):
     about: str = Field("", description="one sentence: where these values come from")
 
     backbone: str = Field("narrow", description="'narrow' or a timm model name")
-    weights: str = Field("none", description="'none' (random) or 'imagenet' (through timm)")
+    weights: str = Field("none", description="'none' (random), 'imagenet' (an installed package, "
+                                             "the hub's cache, the hub) or a FILE.safetensors")
+    stages: int | None = Field(None, ge=1, description="keep the encoder's first stages only (of a "
+                                                       "plain transformer: quarters)")
+    neck: Literal["none", "simple_pyramid"] = Field(
+        "none", description="what follows a plain transformer: resampling alone, or ViTDet's "
+                            "simple pyramid before it")
     head_rates: tuple[int, ...] = Field((12, 24, 36), description="dilation rates of the ASPP head")
     head_channels: int = Field(256, ge=1, description="width of the ASPP head")
     head_dropout: float = Field(0.5, ge=0, lt=1, description="dropout of the ASPP head")
     align_corners: bool = Field(
         False, description="enlarge raw outputs so that corner pixels lie on corner pixels, "
                            "instead of pixel borders on pixel borders")
-    normalise: Literal["none", "imagenet"] = Field(
-        "none", description="input scaling after [0, 1]: none, or ImageNet mean and deviation")
+    normalise: Literal["none", "imagenet", "half", "auto"] = Field(
+        "none", description="input scaling after [0, 1]: none, ImageNet's mean and deviation, .5 "
+                            "and .5, or what the backbone was pretrained with")
 
     epochs: int = Field(ge=1, description="epochs per phase; the last one counts")
     batch: int = Field(ge=1, description="images per step")

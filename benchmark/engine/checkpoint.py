@@ -1,7 +1,8 @@
 """Checkpoints: nested state as one safetensors file, written atomically, never pickled.
 
-The file's metadata hold the state's structure, the id of the run it is of, and a sha256 over both
-and every byte of all tensors, so that a damaged file and one of another run are recognised.
+Tensors have the names of their places in the state, joined by dots. The file's metadata hold the
+state's structure, the id of the run it is of, whatever else is said of it, and a sha256 over these
+and all tensors, so that a damaged file and one of another run are recognised.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,18 @@ class Unusable(RunError):
     """A state file is damaged, of another run or of another version; an earlier one may do."""
 
 
-def save_state(path: Path, state: Any, run: str = "", before: Path | None = None) -> None:
+def save_state(path: Path, state: Any, run: str = "", about: Mapping[str, str] | None = None,
+               before: Path | None = None) -> None:
     """Write nested dicts, lists, tensors and JSON values of a run, given by its id; the old file
-    stays until the new one is whole, and then goes to `before`, if given.
+    stays until the new one is whole, and then goes to `before`, if given. `about` are further
+    metadata.
 
     Raises `OSError` when it cannot be written.
     """
     tensors: dict[str, torch.Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
-    metadata = {_TREE: tree, _RUN: run, _SHA256: _checksum(tree, run, tensors),
-                _VERSION: _CURRENT}
+    metadata = {_TREE: tree, _RUN: run, _VERSION: _CURRENT, **(about or {})}
+    metadata[_SHA256] = _checksum(metadata, tensors)
 
     def write(to: Path) -> None:
         try:
@@ -66,7 +69,7 @@ def load_state(path: Path, device: torch.device | str = "cpu", run: str | None =
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if metadata.get(_VERSION) != _CURRENT:
             raise Unusable(f"{path} was written by another version of lhlbench")
-        if metadata[_SHA256] != _checksum(tree, owner, tensors):
+        if metadata[_SHA256] != _checksum(metadata, tensors):
             raise ValueError("its checksum differs")
         if run is not None and owner != run:
             raise Unusable(f"{path} is of another run, {owner or 'without a name'}")
@@ -74,6 +77,19 @@ def load_state(path: Path, device: torch.device | str = "cpu", run: str | None =
                                           for name, tensor in tensors.items()})
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise Unusable(f"{path} is damaged ({error})") from None
+
+
+def load_metadata(path: Path) -> dict[str, str]:
+    """What a file that `save_state` wrote says of itself; nothing is checked, no tensor is read.
+
+    Raises `RunError` naming a file that cannot be read.
+    """
+    try:
+        with safe_open(str(path), framework="pt", device="cpu") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path} is damaged ({error}); start the run again with --overwrite"
+                       ) from None
 
 
 def checksum(arrays: Iterable[tuple[str, NDArray[Any]]]) -> str:
@@ -94,8 +110,11 @@ def tensor_bytes(state: Any) -> int:
     return sum(map(tensor_bytes, values))
 
 
-def _checksum(tree: str, run: str, tensors: dict[str, torch.Tensor]) -> str:
-    found = hashlib.sha256(json.dumps([tree, run]).encode())
+def _checksum(metadata: Mapping[str, str], tensors: dict[str, torch.Tensor]) -> str:
+    about = {key: value for key, value in sorted(metadata.items())
+             if key not in (_TREE, _RUN, _SHA256)}
+    said = [metadata[_TREE], metadata.get(_RUN, ""), *([about] if about else [])]
+    found = hashlib.sha256(json.dumps(said).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -104,19 +123,27 @@ def _checksum(tree: str, run: str, tensors: dict[str, torch.Tensor]) -> str:
     return found.hexdigest()
 
 
-def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def _pack(value: Any, tensors: dict[str, torch.Tensor], place: str = "") -> Any:
     """Dicts become lists of pairs: optimiser states have integer keys, which JSON has not."""
     if isinstance(value, torch.Tensor):
-        name = f"t{len(tensors)}"
+        name = place or "state"
+        while name in tensors:  # {"a.b": x, "a": {"b": y}}
+            name += "_"
         tensors[name] = value.detach().cpu().clone().contiguous()
         return {"tensor": name}
     if isinstance(value, dict):
-        return {"dict": [[key, _pack(item, tensors)] for key, item in value.items()]}
+        return {"dict": [[key, _pack(item, tensors, _within(place, key))]
+                         for key, item in value.items()]}
     if isinstance(value, list | tuple):
-        return {"list": [_pack(item, tensors) for item in value]}
+        return {"list": [_pack(item, tensors, _within(place, number))
+                         for number, item in enumerate(value)]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"state holds tensors and JSON values, not a {type(value).__name__}")
+
+
+def _within(place: str, key: object) -> str:
+    return f"{place}.{key}" if place else str(key)
 
 
 def _unpack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

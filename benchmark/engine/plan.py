@@ -24,9 +24,15 @@ from benchmark.data.sources.source import SourceConfig, find_source, source_conf
 from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError, unknown
 from benchmark.method import Method
+from benchmark.model.pretrained import weights_digests
 from benchmark.record import LONGEST_RUN_ID, run_id
 from benchmark.registry import find_method, plug_in_digest
 from benchmark.tasks.registry import file_digests
+
+# Keys that came after the first records; they are left out of configurations at these defaults.
+_LATER = ("backbones", "held_out", "task_kinds", "weights")
+_LATER_IN_RECIPES = {"align_corners": False, "stages": None, "neck": "none"}
+_MISSING = object()
 
 
 class RunConfig(BaseModel):
@@ -49,6 +55,8 @@ class RunConfig(BaseModel):
     """Share of the training images that is evaluated on, instead of the evaluation images."""
     task_kinds: dict[str, str] = {}
     """sha256 of the files of each kind the tasks are of, for kinds that come from files."""
+    weights: dict[str, str] = {}
+    """First digits of the sha256 of each backbone's weights, where a file of weights is read."""
     seed: int
 
     def canonical(self) -> dict[str, Any]:
@@ -57,8 +65,9 @@ class RunConfig(BaseModel):
         Keys that were added later are left out at their default, so that earlier run ids hold.
         """
         content = self.model_dump(mode="json")
-        return {key: value for key, value in content.items()
-                if value or key not in ("backbones", "held_out", "task_kinds")}
+        content["recipe"] = {key: value for key, value in content["recipe"].items()
+                             if value != _LATER_IN_RECIPES.get(key, _MISSING)}
+        return {key: value for key, value in content.items() if value or key not in _LATER}
 
     def backbone(self, phase: int) -> str:
         """The backbone of a phase, counted from 1."""
@@ -119,6 +128,7 @@ def make_plan(request: RunRequest) -> Plan:
         "dataset": dataset.model_dump(mode="json"), "recipe": training,
         "backbones": content["backbones"], "held_out": content["held_out"],
         "task_kinds": file_digests(kinds[task] for task in sequence.tasks if task in kinds),
+        "weights": weights_digests(content["backbones"] or [training.backbone], training.weights),
         "seed": request.seed}, "--set")
     plan = Plan(config, method, dataset, sequence)
     if len(name := plan.run_id("")) > LONGEST_RUN_ID:

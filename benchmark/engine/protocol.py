@@ -17,6 +17,7 @@ from benchmark.engine.callbacks import Callback
 from benchmark.engine.contract import check_begun, check_counts, check_hooks
 from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.engine.evaluate import Evaluator
+from benchmark.engine.model_card import write_card
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import Plan
 from benchmark.engine.results import (
@@ -28,6 +29,7 @@ from benchmark.engine.results import (
 from benchmark.engine.state_files import StateFiles
 from benchmark.engine.stopping import PATIENCE
 from benchmark.engine.trainer import PhaseTrainer, images_per_second, train_phase
+from benchmark.engine.weights import save_weights
 from benchmark.errors import RequestError
 from benchmark.files import write_text
 from benchmark.memory import keep_freed_memory
@@ -86,6 +88,8 @@ class LifelongRun:
             self._phase(number, resumed=number == first)
         self.previews.draw(self.folder / "previews")
         record = self.make_record("complete")
+        save_weights(self.folder, record, self.network, self.method)
+        write_card(self.folder, record, self.network, self.plan.method)
         record.save(self.folder)
         self.files.finish()
         return record

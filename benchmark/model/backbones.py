@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-import socket
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,155 +14,210 @@ from torch.nn import functional as F
 
 from benchmark.config.recipe import Recipe
 from benchmark.errors import RequestError
+from benchmark.model.catalogue import NARROW
+from benchmark.model.narrow import Narrow
+from benchmark.model.pretrained import (
+    NONE,
+    find_weights,
+    matched,
+    of_a_run,
+    read_weights,
+    require_reachable,
+)
 
 STRIDE = 8
 SMALLEST = 32
 """Least height and width that a pyramid transformer takes (at stride 4 it pools keys by 8)."""
+@dataclass(frozen=True)
+class _Body:
+    """A network that gives feature maps, its stages, and how they become the features."""
 
-_NARROW = "narrow"
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut: the basic block of He et al. (2016), dilated."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int, dilation: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, dilation, dilation, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, dilation, dilation, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels_out)
-        same = stride == 1 and channels_in == channels_out
-        self.shortcut = nn.Identity() if same else nn.Sequential(
-            nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
-            nn.BatchNorm2d(channels_out))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[B, C, H, W] to [B, C', H / stride, W / stride]."""
-        inner = F.relu(self.bn1(self.conv1(features)))
-        return F.relu(self.bn2(self.conv2(inner)) + self.shortcut(features))
-
-
-class Narrow(nn.Sequential):
-    """The small default: a stem of 16 channels and residual blocks of 32, 64 and 64.
-
-    It has stride 8, its last block is dilated by 2, and two CPU cores train it in seconds.
-    """
-
-    widths = [32, 64, 64]
-
-    def __init__(self) -> None:
-        super().__init__(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
-                         ResidualBlock(16, 32, stride=2, dilation=1),
-                         ResidualBlock(32, 64, stride=2, dilation=1),
-                         ResidualBlock(64, 64, stride=1, dilation=2))
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """The features after each of the three blocks, at strides 4, 8 and 8."""
-        features, stages = images, []
-        for layer in self:
-            features = layer(features)
-            if isinstance(layer, ResidualBlock):
-                stages.append(features)
-        return stages
+    network: nn.Module
+    widths: list[int]
+    strides: list[int]
+    concatenated: bool = False
+    """Whether all stages together are the features, rather than the last one."""
+    padded: bool = False
+    """Whether images smaller than `SMALLEST` must be enlarged."""
+    plain: bool = False
+    """Whether it is a transformer of one resolution, whatever its stride."""
 
 
 class Backbone(nn.Module):
     """Images [B, 3, H, W] to features [B, `channels`, ceil(H/8), ceil(W/8)].
 
-    Networks that timm can dilate give their last stage at stride 8. Of the others (pyramid
-    transformers), all stages are resized to stride 8 and concatenated, as in SegFormer's head
-    (Xie et al. 2021).
+    Networks that timm can dilate give their last stage at stride 8. Of plain transformers (ViT),
+    the last stage is resampled at stride 8, or goes through one level of ViTDet's simple pyramid
+    first. Of the others (pyramid transformers), all stages are resized to stride 8 and
+    concatenated, as in SegFormer's head (Xie et al. 2021).
     """
 
     def __init__(self, recipe: Recipe) -> None:
         """Raises `RequestError` for an unknown backbone, one that gives no feature maps at stride
         8, or weights that cannot be loaded."""
         super().__init__()
-        self.body, self.widths, self.dilated = _create(recipe.backbone, recipe.weights)
-        self.channels = self.widths[-1] if self.dilated else sum(self.widths)
+        body = _create(recipe)
+        self.body, self.widths, self.strides = body.network, body.widths, body.strides
+        self._concatenated, self._padded = body.concatenated, body.padded
+        self.channels = sum(self.widths) if body.concatenated else self.widths[-1]
+        self.neck: nn.Module = nn.Identity()
+        self._stride: float = self.strides[-1]
+        if recipe.neck == "simple_pyramid":
+            self.neck, self.channels = _simple_pyramid(recipe, body)
+            self._stride /= 2
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """The features after every stage, finest first: [B, `widths[i]`, h_i, w_i]."""
         height, width = images.shape[-2:]
-        if self.dilated or min(height, width) >= SMALLEST:
+        if not self._padded or min(height, width) >= SMALLEST:
             stages: list[Tensor] = self.body(images)
             return stages
         bottom, right = max(SMALLEST - height, 0), max(SMALLEST - width, 0)
-        body: Any = self.body
-        padded = body(F.pad(images, (0, right, 0, bottom), mode="replicate"))
+        padded = self.body(F.pad(images, (0, right, 0, bottom), mode="replicate"))
         return [stage[..., :-(-height // stride), :-(-width // stride)]
-                for stage, stride in zip(padded, body.feature_info.reduction(), strict=True)]
+                for stage, stride in zip(padded, self.strides, strict=True)]
 
     def fuse_stages(self, stages: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """The features of images of `size` (H, W) from their stages."""
-        if self.dilated:
-            return stages[-1]
         resolution = [-(-length // STRIDE) for length in size]
-        return torch.cat([F.interpolate(stage, resolution, mode="bilinear", align_corners=False)
-                          for stage in stages], dim=1)
+        if self._concatenated:
+            return torch.cat([F.interpolate(stage, resolution, mode="bilinear",
+                                            align_corners=False) for stage in stages], dim=1)
+        return _at_stride(self.neck(stages[-1]), self._stride, resolution)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.fuse_stages(self.stages(images), images.shape[-2:])
 
 
-def _create(name: str, weights: str) -> tuple[nn.Module, list[int], bool]:
-    """The network, the channels of its stages, and whether its last stage has stride 8."""
-    if weights not in ("none", "imagenet"):
-        raise RequestError(f"recipe.weights is '{weights}'; use none or imagenet")
-    if name == _NARROW:
-        if weights != "none":
-            raise RequestError(f"the backbone '{name}' has no ImageNet weights; "
-                               "use --set recipe.weights=none or another recipe.backbone")
-        return Narrow(), Narrow.widths, True
-    import timm  # as it takes its time, only by those who need it
+def _at_stride(features: Tensor, stride: float, size: Sequence[int]) -> Tensor:
+    """Features [B, C, h, w] at `stride` resampled bilinearly at `STRIDE`, as [B, C, *`size`].
 
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, [*timm.list_models(), _NARROW], n=3)
-        raise RequestError(f"unknown backbone '{name}'. "
-                           + (f"Did you mean {' or '.join(near)}?" if near
-                              else "See timm.list_models()."))
-    if weights == "imagenet":
-        _require_weights(name)
-    try:
-        body, dilated = _create_timm(name, weights == "imagenet")
-    except (TypeError, NotImplementedError, AssertionError, RuntimeError) as error:
-        raise RequestError(f"backbone '{name}' gives no feature maps: {error}") from None
-    if min(body.feature_info.reduction()) > STRIDE:
-        raise RequestError(f"backbone '{name}' has no stage at stride {STRIDE} or finer; "
-                           "use a convolutional network or a pyramid transformer (pvt_v2_b0)")
-    return body, list(body.feature_info.channels()), dilated
-
-
-def _create_timm(name: str, pretrained: bool) -> tuple[Any, bool]:
-    """The network with all its stages; dilated where timm can."""
-    import timm
-
-    try:
-        return timm.create_model(name, pretrained=pretrained, features_only=True,
-                                 output_stride=STRIDE), True
-    except (TypeError, NotImplementedError, AssertionError):
-        return timm.create_model(name, pretrained=pretrained, features_only=True), False
-
-
-def _require_weights(name: str) -> None:
-    """Raise `RequestError` when weights are neither cached nor can be downloaded.
-
-    The hub client alone retries for most of a minute before it raises.
+    Pixels keep their places: what the features hold beyond the image's border is cut off.
     """
-    import timm
-    from huggingface_hub import constants, try_to_load_from_cache
+    if stride == STRIDE:
+        return features[..., :size[0], :size[1]]
+    resampled = F.interpolate(features, scale_factor=stride / STRIDE, mode="bilinear",
+                              align_corners=False, recompute_scale_factor=False)
+    below, beside = (max(wanted - length, 0)
+                     for wanted, length in zip(size, resampled.shape[-2:], strict=True))
+    return F.pad(resampled, (0, beside, 0, below), mode="replicate")[..., :size[0], :size[1]]
 
-    source = timm.get_pretrained_cfg(name)
-    if source is None or not source.hf_hub_id:
-        raise RequestError(f"timm has no ImageNet weights for '{name}'; "
-                           "use --set recipe.weights=none")
-    files = ("model.safetensors", "pytorch_model.bin")
-    if any(isinstance(try_to_load_from_cache(source.hf_hub_id, file), str) for file in files):
-        return
+
+def _create(recipe: Recipe) -> _Body:
+    name, weights = recipe.backbone, find_weights(recipe.backbone, recipe.weights)
+    if weights.source == "hub":
+        require_reachable(name)
+    state = read_weights(weights.path) if weights.path else {}
+    own = of_a_run(state)
+    if name == NARROW:
+        body, own = _create_narrow(recipe), own or state
+    else:
+        import timm  # as it takes its time, only by those who need it
+
+        options: dict[str, Any] = {"pretrained": recipe.weights != NONE and not own}
+        if state and not own:
+            expected = timm.create_model(name).state_dict()
+            options["pretrained_cfg_overlay"] = {"state_dict": matched(weights, state, expected)}
+        try:
+            with _quiet_timm():
+                body = _create_timm(recipe, options)
+        except (TypeError, AttributeError, NotImplementedError, AssertionError,
+                RuntimeError) as error:
+            raise RequestError(f"backbone '{name}' gives no feature maps: {error}") from None
+    if own:
+        body.network.load_state_dict(matched(weights, own, body.network.state_dict()))
+    _require_stride(recipe, body)
+    return body
+
+
+@contextmanager
+def _quiet_timm() -> Iterator[None]:
+    """Have timm not warn of the classifier, which no feature extractor has."""
+    logger = logging.getLogger("timm")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
-        socket.create_connection(("huggingface.co", 443), timeout=5).close()
-    except OSError:
-        raise RequestError(
-            f"ImageNet weights of '{name}' ({source.hf_hub_id}) are not in "
-            f"{constants.HF_HUB_CACHE} and the hub cannot be reached; put them there, or train "
-            "from scratch with --set recipe.weights=none") from None
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _create_timm(recipe: Recipe, options: dict[str, Any]) -> _Body:
+    """The network with all its stages, or the first ones; dilated where timm can."""
+    import timm
+
+    if recipe.stages is not None:
+        # Of timm's ways to give features, only the getter removes what comes after them.
+        options = options | {"out_indices": tuple(range(recipe.stages)), "feature_cls": "getter"}
+    try:
+        network: Any = timm.create_model(recipe.backbone, features_only=True,
+                                         output_stride=STRIDE, **options)
+        dilated = True
+    except (TypeError, NotImplementedError, AssertionError):
+        network = timm.create_model(recipe.backbone, features_only=True, **options)
+        dilated = False
+    strides = list(network.feature_info.reduction())
+    if dilated:
+        return _Body(network, list(network.feature_info.channels()), strides)
+    if len(set(strides)) == 1:
+        return _create_plain(recipe, options)
+    return _Body(network, _widths(network), strides, concatenated=True, padded=True)
+
+
+def _create_plain(recipe: Recipe, options: dict[str, Any]) -> _Body:
+    """A transformer of one resolution, for images of any size."""
+    import timm
+
+    from benchmark.model.transformer import QUARTERS, PlainTransformer
+
+    options = {key: value for key, value in options.items() if key.startswith("pretrained")}
+    try:
+        model = timm.create_model(recipe.backbone, dynamic_img_size=True, **options)
+    except TypeError:  # some take any size without being asked to
+        model = timm.create_model(recipe.backbone, **options)
+    network = PlainTransformer(model, _stage_count(recipe, QUARTERS))
+    widths = _widths(network)
+    return _Body(network, widths, [network.patch] * len(widths), plain=True)
+
+
+@torch.no_grad()
+def _widths(network: nn.Module) -> list[int]:
+    """Channels of the stages, from images of a size that no network is made for."""
+    network.eval()
+    widths = [stage.shape[1] for stage in network(torch.zeros(1, 3, 64, 96))]
+    network.train()
+    return widths
+
+
+def _create_narrow(recipe: Recipe) -> _Body:
+    count = _stage_count(recipe, len(Narrow.widths))
+    return _Body(Narrow(count), Narrow.widths[:count], Narrow.strides[:count])
+
+
+def _stage_count(recipe: Recipe, most: int) -> int:
+    count = most if recipe.stages is None else recipe.stages
+    if count > most:
+        raise RequestError(f"recipe.stages is {count}, '{recipe.backbone}' has {most}")
+    return count
+
+
+def _require_stride(recipe: Recipe, body: _Body) -> None:
+    if body.plain:
+        return
+    if min(body.strides) > STRIDE:
+        raise RequestError(f"backbone '{recipe.backbone}' has no stage at stride {STRIDE} or "
+                           "finer; use a convolutional network or a transformer (pvt_v2_b0, "
+                           "vit_small_patch14_dinov2)")
+    if body.strides[-1] < STRIDE:
+        raise RequestError(f"recipe.stages={recipe.stages} of '{recipe.backbone}' ends at stride "
+                           f"{body.strides[-1]}; take more, up to stride {STRIDE}")
+
+
+def _simple_pyramid(recipe: Recipe, body: _Body) -> tuple[nn.Module, int]:
+    """The neck of a plain transformer and its channels."""
+    if not body.plain:
+        raise RequestError(f"recipe.neck=simple_pyramid is for plain transformers; "
+                           f"'{recipe.backbone}' needs none: --set recipe.neck=none")
+    from benchmark.model.transformer import SimplePyramid
+
+    return SimplePyramid(body.widths[-1]), SimplePyramid.width

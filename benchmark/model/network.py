@@ -12,12 +12,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmark.config.recipe import Recipe
 from benchmark.model.backbones import Backbone
+from benchmark.model.catalogue import normalisation
 from benchmark.model.heads import Head, decode, upsample
 from benchmark.seeds import derive, isolated
 from benchmark.tasks import Task
-
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of ImageNet's images, per channel."""
 
 
 class PassCounter:
@@ -58,7 +56,7 @@ class Network(nn.Module):
         self.heads = nn.ModuleDict()
         self.backbone_frozen = False
         self.statistics_frozen = False
-        mean, deviation = _IMAGENET if recipe.normalise == "imagenet" else ((0.0,) * 3, (1.0,) * 3)
+        mean, deviation = normalisation(recipe)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1),
                              persistent=False)

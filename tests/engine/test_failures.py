@@ -143,11 +143,11 @@ def test_a_full_disk_leaves_valid_files_and_the_run_can_go_on(tiny, tmp_path, mo
     save = checkpoint.save_state
     calls = []
 
-    def full(path, *state):
+    def full(path, *state, **places):
         calls.append(path)
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(path, *state)
+        save(path, *state, **places)
 
     monkeypatch.setattr(checkpoint, "save_state", full)
     with pytest.raises(RunError, match=r"No space left.*stays valid"):

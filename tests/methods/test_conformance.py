@@ -108,6 +108,16 @@ RULES = {
             raws = super().predict(network, images, tasks)
             return {name: raw - raw.mean(0) for name, raw in raws.items()}
     """, "depends on the other images of a batch"),
+    "is_rebuilt_from_its_weights": ("""
+        gain = 1.0
+
+        def end_phase(self, phase):
+            self.gain = 1.0 + phase.number
+
+        def predict(self, network, images, tasks):
+            raws = super().predict(network, images, tasks)
+            return {name: self.gain * raw for name, raw in raws.items()}
+    """, "rebuilt from its weights, it predicts something else: depth"),
     "survives_augmentation": ("""
         def begin_phase(self, phase):
             self.first = next(phase.data.plain(1)).images
@@ -175,7 +185,7 @@ def test_check_names_what_is_broken(tmp_path, capsys):
     assert invoke(["check", str(path)]) == 1
     printed = capsys.readouterr()
     assert "BROKEN is_not_finetune" in printed.out
-    assert "1 of 13 checks are broken" in printed.err
+    assert "1 of 14 checks are broken" in printed.err
 
 
 def test_check_stops_at_a_hook_that_breaks_its_contract(tmp_path, capsys):
@@ -185,7 +195,7 @@ def test_check_stops_at_a_hook_that_breaks_its_contract(tmp_path, capsys):
     printed = capsys.readouterr()
     assert "BROKEN keeps_the_contract" in printed.out
     assert "returned a float" in printed.out
-    assert "1 of 13 checks are broken; 12 were not tried" in printed.err
+    assert "1 of 14 checks are broken; 13 were not tried" in printed.err
 
 
 @pytest.mark.parametrize(("words", "message"), [

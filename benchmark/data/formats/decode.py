@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from benchmark.errors import DataError
 from benchmark.tasks.stored import FormError
@@ -49,6 +49,24 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
         raise DataError(f"{path} has transparent pixels; save it as RGB without alpha")
     return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+
+
+def read_photograph(path: Path) -> NDArray[np.uint8]:
+    """Any JPEG or PNG as it is seen, uint8 [3, H, W]: turned as its EXIF data say, transparent
+    pixels on white, grey repeated in all channels, 16 bits cut to 8.
+
+    For photographs without labels; those of a data set are read by `read_image`. Raises `DataError`
+    when the file is damaged or of another format.
+    """
+    opened = _open(path, _bytes(path))
+    image = ImageOps.exif_transpose(opened)
+    if image.mode.startswith("I"):  # 16 bits of grey
+        grey = (np.asarray(image).clip(0, 65535) // 257).astype(np.uint8)
+        return grey[None].repeat(3, axis=0)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
 
 
 def read_index(path: Path) -> NDArray[np.uint8]:

@@ -126,8 +126,8 @@ def portions(array: NDArray[Any], codec: Codec | None) -> Iterator[NDArray[Any]]
 class ImageProgress:
     """Progress of a long preparation: a bar on a terminal, one line elsewhere."""
 
-    def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._done = what, total, 0
+    def __init__(self, what: str, total: int, counted: str = "images") -> None:
+        self._what, self._total, self._counted, self._done = what, total, counted, 0
         self._start = time.monotonic()
         self._bar: Progress | None = None
         self._shown = False
@@ -150,7 +150,7 @@ class ImageProgress:
             self._bar.add_task(self._what, total=self._total, completed=self._done)
             self._bar.start()
         else:
-            print(f"{self._what}: {self._total} images, about {seconds_left:.0f} s left",
+            print(f"{self._what}: {self._total} {self._counted}, about {seconds_left:.0f} s left",
                   file=sys.stderr)
 
     def close(self) -> None:
@@ -160,9 +160,9 @@ class ImageProgress:
 
 
 @contextmanager
-def image_progress(what: str, total: int) -> Iterator[ImageProgress]:
-    """Show the progress of `total` images until the block ends."""
-    progress = ImageProgress(what, total)
+def image_progress(what: str, total: int, counted: str = "images") -> Iterator[ImageProgress]:
+    """Show the progress of `total` images, or what else is counted, until the block ends."""
+    progress = ImageProgress(what, total, counted)
     try:
         yield progress
     finally:

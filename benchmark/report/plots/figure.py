@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Container
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -85,14 +86,19 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     return [_save(figure, folder / f"{name}.{suffix}") for suffix in ("png", "pdf")]
 
 
-def _save(figure: Figure, file: Path) -> Path:
+def save_cropped(figure: Figure, file: Path) -> None:
+    """Write a PNG without the free space around what is drawn."""
+    _save(figure, file, bbox_inches="tight", pad_inches=MARGIN / 2)
+
+
+def _save(figure: Figure, file: Path, **how: Any) -> Path:
     suffix = file.suffix[1:]
     # No date inside: the same records draw the same bytes.
     about = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
 
     def write(path: Path) -> None:
         with rc_context(SETTINGS):
-            figure.savefig(path, format=suffix, metadata=about)
+            figure.savefig(path, format=suffix, metadata=about, **how)
 
     write_atomically(file, write)
     return file

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import BboxImage
@@ -18,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import Bbox, TransformedBbox
 
 from benchmark.report.plots.figure import new_figure, text_width, wrapped
-from benchmark.report.plots.style import TEXT_SIZE
+from benchmark.report.plots.style import SETTINGS, TEXT_SIZE
 from benchmark.tasks.appearance import (
     ClassLegend,
     ColourBar,
@@ -38,6 +40,8 @@ BAR = 2.0
 """Inches of a colour bar."""
 SQUARE = 36
 """Points of the sides of a picture in a key."""
+_ALONE = 5.0
+"""Most inches of the lines of a key that stands alone."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,19 @@ def figure_of_blocks(title: str, about: str, blocks: Sequence[PictureBlock]) -> 
     return figure
 
 
+def key_figure(key: ColourKey) -> Figure:
+    """A figure of a key alone, as wide as its content needs when it is saved cropped."""
+    with rc_context(SETTINGS):
+        figure = Figure(figsize=(BAR if isinstance(key, ColourBar) else _ALONE, 1.0))
+        if isinstance(key, ColourBar):
+            place = figure.add_axes((0.05, 0.6, 0.9, 0.15))
+            _label_bar(figure.colorbar(_scale(key), cax=place, orientation="horizontal"), key)
+        else:
+            figure.set_layout_engine("constrained")
+            _draw_key(figure, [], key, _ALONE)
+    return figure
+
+
 def _draw_block(part: SubFigure, block: PictureBlock, columns: int, width: float) -> None:
     rows, _, _ = block.size
     part.suptitle(block.heading, x=0, ha="left", fontweight="bold",
@@ -119,7 +136,7 @@ def _legend_columns(names: Sequence[str], width: float) -> int:
     return max(1, ceil(len(names) / max(1, ceil(len(names) / most))))
 
 
-def _draw_key(part: SubFigure, pictures: list[Axes], key: ColourKey, width: float) -> None:
+def _draw_key(part: SubFigure | Figure, pictures: list[Axes], key: ColourKey, width: float) -> None:
     """Draw a key below pictures."""
     place: dict[str, Any] = {"loc": "outside lower left", "frameon": False, "borderpad": 0,
                              "borderaxespad": 0.4, "fontsize": TEXT_SIZE}
@@ -129,19 +146,26 @@ def _draw_key(part: SubFigure, pictures: list[Axes], key: ColourKey, width: floa
                        for red, green, blue in colours]
             part.legend(patches, names, ncols=_legend_columns(names, width), handlelength=1.4,
                         handletextpad=0.5, columnspacing=1.5, **place)
-        case ColourBar(label, (low, high), colour_map):
-            scale = Normalize(low, high if high > low else low + 1)
-            bar = part.colorbar(ScalarMappable(scale, colour_map), ax=pictures,
-                                location="bottom", anchor=(0.02, 0),
-                                shrink=min(0.9, BAR / width), aspect=20, pad=0.02)
-            bar.ax.locator_params(axis="x", nbins=4)
-            bar.set_label(label)
+        case ColourBar():
+            _label_bar(part.colorbar(_scale(key), ax=pictures, location="bottom",
+                                     anchor=(0.02, 0), shrink=min(0.9, BAR / width), aspect=20,
+                                     pad=0.02), key)
         case PictureKey(pixels, caption):
             side = SQUARE / TEXT_SIZE  # a handle of height h is drawn 0.65 h + 0.245 high
             part.legend([Patch()], [caption], handler_map={Patch: _PictureHandler(pixels)},
                         handlelength=side, handleheight=(side - 0.245) / 0.65, **place)
         case Sentence(text):
             part.legend([Patch(alpha=0)], [text], handlelength=0, handletextpad=0, **place)
+
+
+def _scale(key: ColourBar) -> ScalarMappable:
+    low, high = key.limits
+    return ScalarMappable(Normalize(low, high if high > low else low + 1), key.colour_map)
+
+
+def _label_bar(bar: Colorbar, key: ColourBar) -> None:
+    bar.ax.locator_params(axis="x", nbins=4)
+    bar.set_label(key.label)
 
 
 class _PictureHandler(HandlerBase):
