@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: install run test soak lint clean
+.PHONY: install run test test-clusters soak lint clean
 
 install: $(STAMP)
 
@@ -21,6 +21,11 @@ test: install
 
 soak: install
 	$(VENV)/bin/python -m tests.soak
+
+# Starts a Slurm (Debian: slurmctld slurmd slurm-client munge; as root) and a Ray cluster here.
+test-clusters: install
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[slurm,ray]'
+	LHLBENCH_TEST_CLUSTERS=required $(VENV)/bin/python -m pytest tests/clusters
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -9,8 +9,6 @@ steps in turns, each first in every other pair; printed is the median of the pai
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +23,8 @@ from benchmark.engine.options import Options
 from benchmark.engine.plan import Plan, make_plan
 from benchmark.engine.request import RunRequest
 from benchmark.model.network import Network
-from benchmark.speed.stopwatch import synchronise
+from benchmark.speed.pairs import measure_pairs
+from benchmark.speed.stopwatch import seconds_of
 from benchmark.speed.subject import Subject
 from benchmark.tasks.losses import kind_of
 
@@ -77,22 +76,14 @@ def main() -> None:
     subject = Subject(plan, options, chosen.steps + 3)
     subject.begin(1)
     bare = bare_steps(subject.plan, open_visible_store(plan, options.data_paths), subject.device)
-    ways = {"harness": subject.step, "bare": lambda: next(bare)}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for repetition in range(-2, chosen.steps):
-        for name in (list(ways) if repetition % 2 else list(reversed(ways))):
-            synchronise(subject.device)
-            begin = time.perf_counter()
-            ways[name]()
-            synchronise(subject.device)
-            if repetition >= 0:
-                seconds[name].append(time.perf_counter() - begin)
-    for name, values in seconds.items():
-        print(f"{name:8} {1e3 * statistics.median(values):7.1f} ms a step")
-    ratios = [ours / theirs for ours, theirs in zip(*seconds.values(), strict=True)]
-    low, _, high = statistics.quantiles(ratios, n=4)
-    print(f"harness / bare, step by step: {statistics.median(ratios):.3f} "
-          f"(quartiles {low:.3f} to {high:.3f}, {len(ratios)} pairs, "
+    pairs = measure_pairs(lambda: seconds_of(subject.step, subject.device),
+                          lambda: seconds_of(lambda: next(bare), subject.device),
+                          chosen.steps, warm_up=2)
+    for name, median in zip(("harness", "bare"), pairs.medians, strict=True):
+        print(f"{name:8} {1e3 * median:7.1f} ms a step")
+    low, high = pairs.quartiles
+    print(f"harness / bare, step by step: {pairs.ratio:.3f} "
+          f"(quartiles {low:.3f} to {high:.3f}, {len(pairs.ratios)} pairs, "
           f"{torch.get_num_threads()} threads, torch {torch.__version__})")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals by which users and schedulers end a command."""
+LONGEST_VALUE = 80
+"""Characters of a value that a message repeats."""
 
 
 class LhlbenchError(Exception):
@@ -41,8 +43,8 @@ class Interrupted(LhlbenchError):
 
 
 class Suspended(LhlbenchError):
-    """SIGTERM or SIGHUP stopped the command; the same command goes on. Exit code 75, by which
-    schedulers know what to start again."""
+    """SIGTERM, SIGHUP or a limit stopped the command before all was done; the same command goes
+    on. Exit code 75, by which schedulers know what to start again."""
 
     exit_code = 75
 
@@ -69,9 +71,35 @@ class Terminated(SystemExit):
 def unknown(what: str, name: str, known: Iterable[str]) -> RequestError:
     """A `RequestError` for a name that does not exist, with the nearest names suggested."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near = (difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+            if len(name) <= LONGEST_VALUE else [])
     if near:
         hint = f"Did you mean {' or '.join(near)}?"
     else:
         hint = f"Known: {', '.join(names)}." if names else "None are known."
-    return RequestError(f"unknown {what} '{name}'. {hint}")
+    return RequestError(f"unknown {what} '{shortened(one_line(name))}'. {hint}")
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks, and with control characters made visible.
+
+    What a file says can then neither end a line of a table or comment nor steer a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() or character == " "
+                   else " " if character.isspace() else f"\\x{ord(character):02x}"
+                   for character in text)
+
+
+def visible(text: str) -> str:
+    """Text with its line breaks, and with other control characters made visible."""
+    return "\n".join(map(one_line, text.split("\n")))
+
+
+def shortened(text: str, longest: int = LONGEST_VALUE) -> str:
+    """Text of at most about `longest` characters; what is left out of a longer one is counted."""
+    if len(text) <= longest:
+        return text
+    kept = longest // 2
+    return f"{text[:kept]}... ({len(text) - 2 * kept} more characters) ...{text[-kept:]}"

@@ -1,18 +1,88 @@
-"""Writing files so that a reader sees the old content or the new, never half of it."""
+"""Reading files that may be anything, and writing so that a reader never sees half a file."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import RequestError
+
 _TEMPORARY = re.compile(r"\.\w+\.(json|jsonl|md|npy|npz|png|safetensors|yaml)\.[a-z0-9_]{8}")
 """Names that `write_atomically` gives, of the kinds of files a run leaves."""
+
+
+def require_regular(path: Path, largest: int) -> None:
+    """Raise `OSError` unless `path` is a file, no pipe or device, of at most `largest` bytes.
+
+    Opening a pipe would wait for ever, and reading what is too large would fill the memory.
+    """
+    try:
+        status = path.stat()
+    except ValueError as error:  # a name with a zero byte
+        raise OSError(errno.EINVAL, str(error)) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    if status.st_size > largest:
+        raise OSError(errno.EFBIG, f"larger than {largest} bytes")
+
+
+def read_file(path: Path, largest: int) -> bytes:
+    """The content of a file. Raises `OSError` as `require_regular` and opening do."""
+    require_regular(path, largest)
+    with open(path, "rb") as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:  # of a file of the kernel, whose size is said to be 0
+        raise OSError(errno.EFBIG, f"larger than {largest} bytes")
+    return content
+
+
+def read_arrays(path: Path, largest: int) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file by name; nothing is unpickled.
+
+    Raises `OSError` for what is no readable file, and `ValueError` for one that unpacks to more
+    than `largest` bytes, which is known before anything is unpacked, or that is damaged.
+    """
+    require_regular(path, largest)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+        names = [member.filename for member in members]
+        if sum(member.file_size for member in members) > largest:
+            raise ValueError(f"it unpacks to more than {largest >> 20} MiB")
+        if len(set(names)) != len(names):
+            raise ValueError(f"{max(names, key=names.count)} is in it twice")
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {key: arrays[key] for key in arrays.files}
+        if others := [key for key, array in found.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"'{others[0]}' is no array")
+        return found
+    except OSError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy each raise their own on damaged files
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+@contextmanager
+def writing(to: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block, which writes `to`, into one `RequestError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(f"{to} cannot be written: {error.strerror or error}; make room there, "
+                           "or choose another place") from None
 
 
 def write_atomically(path: Path, write: Callable[[Path], object],
@@ -62,6 +132,13 @@ def json_text(value: Any) -> str:
 def write_json(path: Path, value: Any) -> None:
     """Write strict JSON atomically."""
     write_text(path, json_text(value))
+
+
+def readable_json(value: Any) -> str:
+    """Strict JSON to be read on a terminal: letters as they are, control characters escaped."""
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    return "".join(character if character.isprintable() or character in " \n"
+                   else json.dumps(character)[1:-1] for character in text)
 
 
 def digest(value: Any) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from benchmark.errors import RequestError
-from benchmark.files import digest, json_text, write_atomically, write_text
+from benchmark.config.json_file import LONGEST_TEXT, parse_json, require_usable
+from benchmark.errors import RequestError, one_line, shortened
+from benchmark.files import digest, json_text, read_arrays, read_file, write_atomically, write_text
 
 SCHEMA = 1
 RECORD_FILE = "record.json"
@@ -22,8 +22,12 @@ STATISTICS_FILE = "statistics.npz"
 CONFIG_FILE = "config.yaml"
 LOG_FILE = "log.jsonl"
 LOCK_FILE = ".lock"
-"""Held by the process that carries out the run."""
+"""Locked for as long as a process is at the run; the kernel frees it when the process dies."""
 LONGEST_RUN_ID = 200
+LARGEST_RECORD = 1 << 24
+"""Bytes of a `record.json`; those of ten tasks have some ten thousand."""
+LARGEST_STATISTICS = 1 << 30
+"""Bytes of all arrays of a `statistics.npz`, uncompressed."""
 
 Statistics = dict[str, NDArray[Any]]
 """Sufficient statistics of one task: name -> array with one row per evaluation image."""
@@ -35,7 +39,21 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
+def _nameable(name: str) -> str:
+    if "/" in name:
+        raise ValueError(f"'{name}' holds a /, which stands between a task and its metric")
+    return name
+
+
+def _storable(text: str) -> str:
+    """Of a reason, what a file can hold: an error's message may be anything."""
+    return shortened(text.encode("utf-8", "backslashreplace").decode(), LONGEST_TEXT // 2)
+
+
 Value = Annotated[float | None, AfterValidator(_finite)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+KeyPart = Annotated[Name, AfterValidator(_nameable)]
+"""The name of a task or of a metric: a part of keys such as `depth/rmse`."""
 
 
 class OtherSchema(RequestError):
@@ -49,7 +67,7 @@ class _Part(BaseModel):
 class MethodInfo(_Part):
     """The method with its full configuration, defaults included."""
 
-    name: str
+    name: Name
     config: dict[str, Any]
     kind: Literal["lifelong", "bound"]
 
@@ -66,7 +84,7 @@ class DatasetInfo(_Part):
 class MetricInfo(_Part):
     """A metric as measured: `formula` names its definition in docs/metrics.md."""
 
-    name: str
+    name: KeyPart
     unit: str
     higher_is_better: bool
     primary: bool
@@ -76,9 +94,9 @@ class MetricInfo(_Part):
 class TaskInfo(_Part):
     """A task and the metrics it was measured by, in the sequence's order."""
 
-    name: str
+    name: KeyPart
     kind: str
-    metrics: tuple[MetricInfo, ...]
+    metrics: tuple[MetricInfo, ...] = Field(max_length=100)
 
 
 class PhaseInfo(_Part):
@@ -109,6 +127,15 @@ class Cost(_Part):
     exemplars: int = 0
     exemplar_bytes: int = 0
 
+    @model_validator(mode="after")
+    def _has_a_network(self) -> Cost:
+        if self.parameters_added > self.parameters:
+            raise ValueError("cost.parameters_added is greater than cost.parameters")
+        if self.parameters_added == self.parameters != 0:
+            raise ValueError("cost.parameters_added is all of cost.parameters, none is left for a "
+                             "backbone and heads")
+        return self
+
 
 class Record(_Part):
     """One run. Scores are computed from it, never stored in it."""
@@ -117,12 +144,12 @@ class Record(_Part):
     protocol: int
     run_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=LONGEST_RUN_ID)
     status: Literal["complete", "failed"]
-    reason: str = ""
+    reason: Annotated[str, AfterValidator(_storable)] = ""
     method: MethodInfo
-    sequence: str
+    sequence: Name
     dataset: DatasetInfo
     seed: int
-    tasks: tuple[TaskInfo, ...]
+    tasks: tuple[TaskInfo, ...] = Field(max_length=100)
     matrix: dict[str, dict[str, tuple[Value, ...]]]
     phases: tuple[PhaseInfo, ...]
     cost: Cost | None
@@ -133,11 +160,15 @@ class Record(_Part):
 
     @model_validator(mode="after")
     def _matrix_fits(self) -> Record:
-        if set(self.matrix) != {task.name for task in self.tasks}:
+        if sorted(self.matrix) != sorted(task.name for task in self.tasks):
             raise ValueError("matrix and tasks name different tasks")
+        if self.status == "complete" and not self.tasks:
+            raise ValueError("the run is complete and has no task")
+        if not isinstance(self.config.get("recipe", {}), dict):
+            raise ValueError("config.recipe is missing")
         for task in self.tasks:
             rows = self.matrix[task.name]
-            if set(rows) != {metric.name for metric in task.metrics}:
+            if sorted(rows) != sorted(metric.name for metric in task.metrics):
                 raise ValueError(f"matrix['{task.name}'] does not hold exactly the task's metrics")
             if sum(metric.primary for metric in task.metrics) != 1:
                 raise ValueError(f"task '{task.name}' needs exactly one primary metric")
@@ -146,6 +177,23 @@ class Record(_Part):
                     raise ValueError(f"matrix['{task.name}']['{metric}'] has {len(values)} "
                                      f"values for {len(self.tasks)} phases")
         return self
+
+    def why_undefined(self, task: str, values: Sequence[float | None]) -> str:
+        """After which evaluation a metric of a task has no value, and why; empty where it has all.
+
+        `values` are those after phases 1 to T. A task is evaluated after every phase since its
+        own, and after the last alone where all tasks were learnt in one phase.
+        """
+        names = [each.name for each in self.tasks]
+        first = len(names) if len(self.phases) == 1 else 1 + names.index(task)
+        lacking = [f"after phase {phase}" for phase in range(first, len(names) + 1)
+                   if values[phase - 1] is None]
+        if self.status != "complete" or not lacking:
+            return ""
+        not_finite = self.reason.partition(": ")[2].split(", ")
+        known = [where for where in lacking if f"{task} {where}" in not_finite]
+        return (f"undefined {known[0]}, where predictions are not finite" if known
+                else f"undefined {lacking[0]}, where no group of images gives it a value")
 
     @property
     def text(self) -> str:
@@ -169,17 +217,6 @@ def run_id(config: Mapping[str, Any], fingerprint: str, protocol: int) -> str:
     return f"{config['method']}-{config['sequence']}-seed{config['seed']}-{mark}"
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) != len(keys):
-        raise ValueError(f"duplicate key '{max(keys, key=keys.count)}'")
-    return dict(pairs)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 def load_record(path: Path) -> Record:
     """Read and validate a record: a `record.json`, or the folder that holds one.
 
@@ -187,20 +224,25 @@ def load_record(path: Path) -> Record:
     """
     file = path / RECORD_FILE if path.is_dir() else path
     try:
-        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates,
-                             parse_constant=_no_constant)
-        if isinstance(content, dict) and content.get("schema") not in (None, SCHEMA):
-            raise OtherSchema(f"{file}: schema {content['schema']} is not the {SCHEMA} this "
-                               "version reads; update lhlbench")
+        text = read_file(file, LARGEST_RECORD)
+        content = parse_json(text)
+        schema = content.get("schema") if isinstance(content, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise OtherSchema(f"{file}: not a record: it was written by a newer lhlbench, which "
+                              "this version cannot read; update lhlbench")
+        require_usable(content, text)
         return Record.model_validate(content)
     except FileNotFoundError:
         raise RequestError(f"{file} does not exist") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the record"
-        raise RequestError(f"{file}: {where}: {first['msg']}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(f"{file}: not a record: {error}") from None
+        problem = f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    except OSError as error:
+        problem = f"not a record: {error.strerror or error}"
+    except (ValueError, RecursionError) as error:
+        problem = f"not a record: {error}"
+    raise RequestError(f"{file}: {shortened(one_line(problem), 300)}")
 
 
 def save_statistics(folder: Path, statistics: dict[tuple[int, str], Statistics]) -> None:
@@ -220,14 +262,17 @@ def load_statistics(folder: Path) -> dict[tuple[int, str], Statistics]:
     path = folder / STATISTICS_FILE
     found: dict[tuple[int, str], Statistics] = {}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            for key in arrays.files:
-                if not re.fullmatch(r"\d+/[a-z][a-z0-9_]*/[a-z0-9_]+", key):
-                    raise ValueError(f"unexpected array '{key}'")
-                phase, task, name = key.split("/")
-                found.setdefault((int(phase), task), {})[name] = arrays[key]
+        for key, array in read_arrays(path, LARGEST_STATISTICS).items():
+            match = re.fullmatch(r"([0-9]{1,4})/([a-z][a-z0-9_]*)/([a-z0-9_]+)", key)
+            if match is None:
+                raise ValueError(f"unexpected array '{key}'")
+            if array.dtype.kind not in "iuf":
+                raise ValueError(f"'{key}' holds {array.dtype}, no counts or sums")
+            found.setdefault((int(match[1]), match[2]), {})[match[3]] = array
     except FileNotFoundError:
         raise RequestError(f"{path} does not exist") from None
-    except Exception as error:  # zipfile, zlib and numpy each raise their own on damaged files
-        raise RequestError(f"{path}: not readable statistics: {error}") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise RequestError(f"{path}: not readable statistics: {shortened(one_line(why), 300)}"
+                           ) from None
     return found

@@ -39,6 +39,8 @@ class Curve:
     learnt: int
     """The task's own phase, counted from 1."""
     values: tuple[Value, ...]
+    undefined: str = ""
+    """After which evaluation the metric has no value, and why."""
 
     @property
     def sign(self) -> int:
@@ -68,8 +70,8 @@ class Matrix:
         rows = record.matrix if measured is None else measured
         return cls(tuple(
             tuple(Curve(task.name, metric.name, metric.unit, metric.higher_is_better,
-                        metric.primary, learnt, tuple(rows[task.name][metric.name]))
-                  for metric in task.metrics)
+                        metric.primary, learnt, values, record.why_undefined(task.name, values))
+                  for metric in task.metrics for values in [tuple(rows[task.name][metric.name])])
             for learnt, task in enumerate(record.tasks, start=1)))
 
     @property
@@ -82,7 +84,12 @@ class Matrix:
 
     def final(self, task: str, metric: str) -> Value:
         """R[T, task, metric]; None where it was not measured."""
-        return next((curve.final for curves in self.tasks for curve in curves
+        found = self.curve(task, metric)
+        return found.final if found else None
+
+    def curve(self, task: str, metric: str) -> Curve | None:
+        """A metric of a task; None where the run has it not."""
+        return next((curve for curves in self.tasks for curve in curves
                      if (curve.task, curve.metric) == (task, metric)), None)
 
 
@@ -240,7 +247,9 @@ def _rank_one(run: Mapping[str, Matrix], curve: Curve) -> dict[str, Score]:
     signed = {name: curve.sign * value for name, value in finals.items() if value is not None}
     if len(signed) < len(finals):
         lacking = next(name for name in finals if name not in signed)
-        return dict.fromkeys(finals, Score(None, f"{curve.name} of {lacking} is not measured"))
+        own = run[lacking].curve(curve.task, curve.metric)
+        why = own.undefined if own and own.undefined else "not measured"
+        return dict.fromkeys(finals, Score(None, f"{curve.name} of {lacking} is {why}"))
     values = list(signed.values())
     return {name: Score(1 + sum(other > value for other in values)
                         + (values.count(value) - 1) / 2)
@@ -296,4 +305,5 @@ def _gap(curve: Curve, finetune: Matrix, joint: Matrix) -> Score:
 
 
 def _unmeasured(curve: Curve) -> Score:
-    return Score(None, f"{curve.name} is not measured after every phase the score needs")
+    why = curve.undefined or "not measured after every phase the score needs"
+    return Score(None, f"{curve.name} is {why}")

@@ -42,6 +42,8 @@ class EMA(OutputDistillation):
     def begin_phase(self, phase: Phase) -> None:
         self.teacher = Teacher(self.average.snapshot) if phase.new_backbone else Teacher()
         super().begin_phase(phase)
+        if self.average and not self.teacher:
+            self.average.network(phase.network)
         steps = phase.data.steps_per_epoch * phase.network.recipe.epochs
         self._rate = 1 - self.config.decay ** (1 / steps)
 

@@ -1,13 +1,14 @@
 """HAD: Heterogeneity-Aware Distillation (Zhang et al., CVPR 2026), as the paper states it."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from benchmark.components.distillation import Distillation
+from benchmark.components.distillation import Distillation, DistillationConfig
 from benchmark.components.salience import salient_pixels
-from benchmark.method import MethodConfig, setting
+from benchmark.method import Phase, Step, setting
 from benchmark.tasks import Task
 from benchmark.tasks.losses import Kind
 
@@ -29,7 +30,7 @@ class HAD(Distillation):
     distance counts as less than `floor` times the image's mean.
     """
 
-    class Config(MethodConfig):
+    class Config(DistillationConfig):
         weight: float = setting(3.0, "lambda", "released code", ge=0)
         balanced: bool = setting(True, "use the distribution-balanced term", "paper")
         salient: bool = setting(True, "use the salience-guided term", "paper")
@@ -51,12 +52,24 @@ class HAD(Distillation):
     reference = "Zhang et al., Heterogeneity-Aware Distillation, CVPR 2026"
     grid = {"weight": [0.3, 1.0, 3.0, 6.0, 10.0], "salience_threshold": [0.5, 0.9]}
 
+    def begin_phase(self, phase: Phase) -> None:
+        if self.active:
+            self.teacher.begin_phase(phase, labels=self.config.targets == "hard")
+
+    def teacher_outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
+        return (self.teacher.pseudo_labels(step, tasks) if self.config.targets == "hard"
+                else super().teacher_outputs(step, tasks))
+
     def old_loss(self, task: Task, kind: Kind, raw: Tensor, teacher: Tensor) -> Tensor:
-        config, edges = self.config, self._edges()
-        distance = kind.distance(raw, teacher, soft=config.targets == "soft")
+        config = self.config
+        if config.targets == "hard":
+            label, distance = teacher, kind.label_distance(raw, teacher)
+        else:
+            label, distance = kind.pseudo_label(teacher), kind.distance(raw, teacher)
         per_image = torch.zeros_like(distance[:, 0, 0])
         if config.balanced:
-            per_image = per_image + balanced(distance, kind.groups(teacher, edges),
+            edges = self._edges()
+            per_image = per_image + balanced(distance, kind.label_groups(label, edges),
                                              kind.group_count(edges), config.mean, config.floor)
         if config.salient:
             per_image = per_image + salient(distance, config.salience_threshold)
@@ -78,10 +91,9 @@ def balanced(loss: Tensor, groups: Tensor, count: int, mean: str = "geometric",
     if mean == "geometric":
         least = floor * loss.detach().mean((1, 2), keepdim=True)
         values = torch.maximum(loss, least).clamp(min=torch.finfo(loss.dtype).tiny).log()
-    cell = (groups + torch.arange(len(loss), device=loss.device)[:, None, None] * count).flatten()
-    empty = loss.new_zeros(len(loss) * count)
-    pixels = empty.index_add(0, cell, torch.ones_like(loss).flatten()).view(-1, count)
-    means = empty.index_add(0, cell, values.flatten()).view(-1, count) / pixels.clamp(min=1)
+    index, empty = groups.flatten(1), loss.new_zeros(len(loss), count)
+    pixels = empty.scatter_add(1, index, torch.ones_like(loss).flatten(1))
+    means = empty.scatter_add(1, index, values.flatten(1)) / pixels.clamp(min=1)
     if mean == "geometric":
         means = means.exp()
     present = pixels > 0

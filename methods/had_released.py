@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.components.distillation import Distillation
-from benchmark.method import MethodConfig, setting
+from benchmark.components.distillation import Distillation, DistillationConfig
+from benchmark.components.salience import sobel
+from benchmark.method import setting
 from benchmark.tasks import Task
 from benchmark.tasks.direction.losses import unit
 from benchmark.tasks.losses import Kind
@@ -18,12 +19,11 @@ from benchmark.tasks.segmentation.losses import likeliest
 class HADReleased(Distillation):
     """L = L_new + weight / 2 * sum_j term_j (not divided by t - 1), all means over the batch.
 
-    Segmentation, direction and one-channel regression terms are the released ones. The released
-    code has no maps of several channels: their channels' terms are averaged (ours). Its binary
-    term is the supervised loss against the pseudo-label, without the half.
+    Segmentation, direction, binary and one-channel regression terms are the released ones. The
+    released code has no maps of several channels: their channels' terms are averaged (ours).
     """
 
-    class Config(MethodConfig):
+    class Config(DistillationConfig):
         weight: float = setting(3.0, "lambda", "released code", ge=0)
         salience_threshold: float = setting(0.9, "k, on the scaled gradient", "released code",
                                             ge=0, lt=1)
@@ -45,7 +45,7 @@ class HADReleased(Distillation):
         if task.kind == "direction":
             return normal_term(raw, teacher, k, delta)
         if task.kind == "binary":
-            return 2 * kind.loss(raw, kind.pseudo_label(teacher))
+            return binary_term(kind, raw, teacher)
         pairs = zip(raw.split(1, dim=1), teacher.split(1, dim=1), strict=True)
         return torch.stack([depth_term(one, other, k, delta) for one, other in pairs]).mean()
 
@@ -93,6 +93,12 @@ def normal_term(student: Tensor, teacher: Tensor, k: float, delta: float) -> Ten
     return balanced + 1 - torch.where(count > 0, product.sum() / count.clamp(min=1), 0)
 
 
+def binary_term(kind: Kind, student: Tensor, teacher: Tensor) -> Tensor:
+    """Twice the released term of logits [B, 1, H, W], which the released code does not halve: half
+    the kind's class-balanced cross-entropy, to the teacher's logit (no probability) cut at 0.5."""
+    return kind.loss(student, (teacher[:, 0] >= 0.5).to(torch.uint8))
+
+
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * chosen).sum() / chosen.sum().clamp(min=1)
 
@@ -100,8 +106,6 @@ def _mean(values: Tensor, chosen: Tensor) -> Tensor:
 def edge_mask(loss: Tensor, k: float) -> Tensor:
     """0/1 mask [B, H, W] where the Sobel gradient (borders zero-padded, so that any non-zero
     border is an edge), min-max scaled per image, exceeds k; none where the gradient is flat."""
-    across = loss.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    kernels = torch.stack([across, across.T])[:, None]
-    gradient = F.conv2d(loss.detach()[:, None], kernels, padding=1).square().sum(1).sqrt()
+    gradient = sobel(loss.detach(), border="constant")
     low, high = gradient.amin((1, 2), keepdim=True), gradient.amax((1, 2), keepdim=True)
     return ((gradient - low) / (high - low) > k).to(loss.dtype)

@@ -48,13 +48,23 @@ class SI(Importance):
             self._path = {name: torch.zeros_like(value) for name, value in self._start.items()}
 
     def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
-        for name, parameter in step.network.backbone.named_parameters():
-            if name not in self._path or parameter.grad is None:
-                continue
-            old, gradient = before[f"backbone.{name}"], parameter.grad
-            if (omega := self.omega.get(name)) is not None:  # without the penalty's own gradient
-                gradient = gradient - self.config.weight * omega * (old - self.anchor[name])
-            self._path[name] += gradient * (old - parameter)
+        live = {name: parameter for name, parameter in step.network.backbone.named_parameters()
+                if name in self._path}
+        gradients = {name: parameter.grad for name, parameter in live.items()
+                     if parameter.grad is not None}
+        if not gradients:
+            return
+        old = {name: before[f"backbone.{name}"] for name in gradients}
+        if held := [name for name in gradients if name in self.omega]:
+            penalty = torch._foreach_sub([old[name] for name in held],
+                                         [self.anchor[name] for name in held])
+            torch._foreach_mul_(penalty, [self.omega[name] for name in held])
+            without = torch._foreach_sub([gradients[name] for name in held], penalty,
+                                         alpha=self.config.weight)
+            gradients |= dict(zip(held, without, strict=True))
+        moved = torch._foreach_sub(list(old.values()), [live[name] for name in gradients])
+        torch._foreach_addcmul_([self._path[name] for name in gradients],
+                                list(gradients.values()), moved)
 
     def importance(self, phase: Phase) -> Parameters:
         end = trainable_weights(phase.network)

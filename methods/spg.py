@@ -44,7 +44,7 @@ class SPG(Method):
         super().__init__(config)
         self._mask: Parameters = {}
         self._heads: list[str] = []
-        self._mean_mask = 0.0
+        self._mean_mask = torch.zeros(())
 
     def before_backbone_change(self, network: Network) -> None:
         self._mask, self._heads = {}, []
@@ -54,18 +54,20 @@ class SPG(Method):
             if self.config.freeze_statistics:
                 phase.network.freeze_statistics(affine=False)
             entries = torch.cat([mask.flatten() for mask in self._mask.values()])
-            self._mean_mask = float(entries.mean())
+            self._mean_mask = entries.mean()
 
     def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
         if not self._mask:
             return
-        strength = self.config.strength
-        for name, parameter in step.network.backbone.named_parameters():
-            if (mask := self._mask.get(name)) is not None:
-                parameter.lerp_(before[f"backbone.{name}"], strength * mask)
-        for name, parameter in step.network.heads.named_parameters():
-            if parameter.grad is not None:
-                parameter.lerp_(before[f"heads.{name}"], strength * self._mean_mask)
+        backbone = {name: parameter for name, parameter in step.network.backbone.named_parameters()
+                    if name in self._mask}
+        heads = {name: parameter for name, parameter in step.network.heads.named_parameters()
+                 if parameter.grad is not None}
+        shares = torch._foreach_mul([*[self._mask[name] for name in backbone],
+                                     *[self._mean_mask] * len(heads)], self.config.strength)
+        torch._foreach_lerp_([*backbone.values(), *heads.values()],
+                             [*[before[f"backbone.{name}"] for name in backbone],
+                              *[before[f"heads.{name}"] for name in heads]], shares)
 
     def end_phase(self, phase: Phase) -> None:
         if not self.active:

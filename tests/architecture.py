@@ -50,6 +50,7 @@ TWICE = {
     "forgetting": "a score, and the plot that a user calls so",
     "task_names": "of each data set: part of the interface of a source",
     "open_store": "of each data set: part of the interface of a source",
+    "make": "of each launcher: part of its interface",
 }
 """Names that are defined more than once, and why. Functions of cli/ are named by their command."""
 

@@ -36,7 +36,15 @@ from benchmark.cli.sweep import sweep
 from benchmark.cli.table import table
 from benchmark.cli.tune import tune
 from benchmark.cli.validate import validate
-from benchmark.errors import STOP_SIGNALS, Interrupted, LhlbenchError, SignalReceived, stopped_by
+from benchmark.errors import (
+    STOP_SIGNALS,
+    Interrupted,
+    LhlbenchError,
+    SignalReceived,
+    shortened,
+    stopped_by,
+    visible,
+)
 from benchmark.plug_ins import TASK_KINDS, task_kind_files
 
 COMMANDS: tuple[Callable[..., None], ...] = (
@@ -46,6 +54,7 @@ DATA_COMMANDS: tuple[Callable[..., None], ...] = (prepare, verify, info)
 
 EXIT_CODES = ("Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 75 stopped by a "
               "signal and ready to go on, 130 interrupted (Ctrl-C).")
+_LONGEST_LINE = 2000
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A benchmark for lifelong heterogeneous learning of dense prediction.",
@@ -104,6 +113,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         done: Any = typer.main.get_command(app).main(
             [word for word in words if word != "--debug"], prog_name="lhlbench",
             standalone_mode=False)
+        sys.stdout.flush()  # a full disk is told of here, not while Python ends
         return done if isinstance(done, int) else 0
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nobody reads any further output
@@ -118,7 +128,9 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         message, code = _explained(error)
         if debug or message is None:
             raise
-        print(f"lhlbench: {message}", file=sys.stderr)
+        lines = [shortened(line, _LONGEST_LINE) for line in visible(message).split("\n")]
+        shown = "\n".join(lines)
+        print(f"lhlbench: {shown}", file=sys.stderr)
         return code
 
 
@@ -126,6 +138,9 @@ def _explained(error: Exception) -> tuple[str | None, int]:
     """Message and exit code of an error meant for the user; no message for a bug of ours."""
     if isinstance(error, LhlbenchError):
         return str(error), error.exit_code
+    if isinstance(error, OSError):  # a name that is too long, a disk that is full
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return f"{place}{error.strerror or error}", 2
     # Typer's own usage errors, whichever click it is built on.
     if callable(format_message := getattr(error, "format_message", None)):
         return str(format_message()), 2

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from benchmark.cli.options import AsJson
-from benchmark.cli.output import print_json
+from benchmark.cli.output import PlainConsole, print_json
 from benchmark.errors import LhlbenchError, RunError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def check(method: Annotated[str, typer.Argument(help="a method's name, or its fi
     from benchmark.data.sources.source import default_cache
     from benchmark.registry import find_method
 
-    checks, console = checks_for(find_method(method)), Console(highlight=False)
+    checks, console = checks_for(find_method(method)), PlainConsole()
     results, threads = [], torch.get_num_threads()
     torch.set_num_threads(1)  # tiny networks: more threads would only wait for each other
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +65,7 @@ def _result(check: Check, bench: Bench) -> dict[str, Any]:
 
 
 def _print_result(result: dict[str, Any], console: Console) -> None:
-    mark = "[green]ok[/]    " if result["ok"] else "[red]BROKEN[/]"
-    console.print(f"{mark} {result['check']}: {result['about']}")
+    mark = Text("ok    ", "green") if result["ok"] else Text("BROKEN", "red")
+    console.print(mark, f"{result['check']}: {result['about']}")
     if not result["ok"]:
-        console.print(f"       {result['problem']}", markup=False, style="red")
+        console.print(f"       {result['problem']}", style="red")

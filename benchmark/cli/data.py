@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.options import AsJson, DataSettings, Root, StoreName, require_folder
-from benchmark.cli.output import metric_text, print_json
+from benchmark.cli.output import PlainConsole, metric_text, print_json, print_line
 from benchmark.errors import Interrupted, RequestError, unknown
 
 if TYPE_CHECKING:
@@ -50,12 +49,12 @@ def prepare(dataset: Annotated[str, typer.Argument(help="nyuv2, cityscapes, task
         print_json({**summary(store), "made": made})
         return
     counts = store.manifest.images
-    print(f"{'prepared' if made else 'already prepared'}: {store.folder}")
-    print(f"{counts['train']} training and {counts['eval']} evaluation images; tasks: "
-          + ", ".join(store.tasks))
+    print_line(f"{'prepared' if made else 'already prepared'}: {store.folder}")
+    print_line(f"{counts['train']} training and {counts['eval']} evaluation images; tasks: "
+               + ", ".join(store.tasks))
     for note in store.manifest.notes:
-        print(f"note: {note}")
-    print(f"check it: lhlbench data verify {store.folder}")
+        print_line(f"note: {note}")
+    print_line(f"check it: lhlbench data verify {store.folder}")
 
 
 def verify(name: StoreName, root: Root = None, settings: DataSettings = None,
@@ -65,14 +64,15 @@ def verify(name: StoreName, root: Root = None, settings: DataSettings = None,
     from benchmark.data.store.verify import verify as verify_store
 
     store = _find_store(name, root, settings)
-    with Console(stderr=True).status("hashing") as status:
+    with PlainConsole(stderr=True).status("hashing") as status:
         found = verify_store(store, lambda array: status.update(f"hashing {array}"))
     if as_json:
         print_json({**summary(store), "statistics": [
             {**asdict(each), "task": each.task.name} for each in found]})
         return
     _print_statistics(found)
-    print(f"every byte of {store.folder} is as it was written; fingerprint {store.fingerprint}")
+    print_line(f"every byte of {store.folder} is as it was written; fingerprint "
+               f"{store.fingerprint}")
 
 
 def info(name: StoreName, root: Root = None, settings: DataSettings = None,
@@ -92,7 +92,7 @@ def info(name: StoreName, root: Root = None, settings: DataSettings = None,
         print_json({**summary(store), "panel": str(path)})
         return
     print(yaml.safe_dump(summary(store), sort_keys=False, width=100), end="")
-    print(f"samples: {path}")
+    print_line(f"samples: {path}")
 
 
 def _dataset_config(dataset: str, settings: Sequence[str] | None,
@@ -147,7 +147,7 @@ def _print_statistics(found: Sequence[Findings]) -> None:
     for each in found:
         table.add_row(each.task.name, each.split, str(each.images), f"{each.valid_percent:.1f}",
                       _values_text(each))
-    Console(highlight=False).print(table)
+    PlainConsole().print(table)
 
 
 def _values_text(found: Findings) -> str:

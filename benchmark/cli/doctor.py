@@ -8,10 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from benchmark.cli.options import AsJson
-from benchmark.cli.output import print_json
+from benchmark.cli.output import PlainConsole, print_json
 from benchmark.config.shipped import shipped
 
 _NEEDED = ("torch", "torchvision", "timm", "lightning-fabric", "pydantic", "numpy", "pandas",
@@ -43,7 +41,7 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         print_json(facts)
         return
-    console = Console(highlight=False)
+    console = PlainConsole()
     for package, found in facts["packages"].items():
         console.print(f"{package} {found}" if found else f"missing: {package}; pip install it")
     for package, found in facts["optional_packages"].items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.options import (
@@ -20,7 +19,7 @@ from benchmark.cli.options import (
     names_in,
     require_folder,
 )
-from benchmark.cli.output import metric_text, print_json
+from benchmark.cli.output import PlainConsole, metric_text, print_json, print_line
 from benchmark.errors import RunError
 
 if TYPE_CHECKING:
@@ -81,7 +80,8 @@ def evaluate(run: RunName,
                            f" ({'; '.join(reasons)})" if reasons else
                            " (device, threads and versions are those of the run)"))
     if own and not as_json:
-        print(f"all {sum(map(len, values.values()))} values equal those of the record, bit for bit")
+        print_line(f"all {sum(map(len, values.values()))} values equal those of the record, bit "
+                   "for bit")
 
 
 def _print_values(trained: TrainedNetwork, store: Store, values: Values) -> None:
@@ -99,6 +99,6 @@ def _print_values(trained: TrainedNetwork, store: Store, values: Values) -> None
                           metric_text(values[task.name][metric.name]),
                           style="bold" if metric.primary else "dim",
                           end_section=number == len(task.metrics) - 1)
-    Console().print(table)
-    print(f"evaluation images: {store.count('eval')}, of {store.manifest.name} "
-          f"({store.fingerprint})")
+    PlainConsole().print(table)
+    print_line(f"evaluation images: {store.count('eval')}, of {store.manifest.name} "
+               f"({store.fingerprint})")

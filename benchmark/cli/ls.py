@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs
-from benchmark.cli.output import print_json, print_notes
+from benchmark.cli.output import PlainConsole, print_json, print_line, print_notes
 from benchmark.config.family import shipped_sequences
 from benchmark.errors import RequestError, unknown
 
@@ -45,7 +44,7 @@ def ls(what: Annotated[str, typer.Argument(
         return
     if not rows:
         where = {"runs": f" in {runs}", "backbones": f" like '{pattern}'"}
-        print(f"no {what}{where.get(what, '')}")
+        print_line(f"no {what}{where.get(what, '')}")
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     columns = [column for column in rows[0] if column not in _ONLY_JSON.get(what, ())]
@@ -54,10 +53,10 @@ def ls(what: Annotated[str, typer.Argument(
     separator = " > " if what == "sequences" else ", "
     for row in rows:
         table.add_row(*(_text(row[column], separator) for column in columns))
-    Console(highlight=False).print(table)
+    PlainConsole().print(table)
     if what == "sequences":
         for family in sorted({(row["family"], row["about"]) for row in rows}):
-            print(f"{family[0]}: {family[1]}")
+            print_line(f"{family[0]}: {family[1]}")
 
 
 def _text(value: Any, separator: str) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.output import metric_text
+from benchmark.errors import RequestError
 from benchmark.record import STATISTICS_FILE, MetricInfo, Record, load_statistics
 from benchmark.scores import Matrix, relative_bwt, relative_forgetting
 from benchmark.tasks.registry import kind_if_known
@@ -40,7 +41,7 @@ def print_matrix(record: Record, folder: Path, console: Console) -> None:
             notes.append(f"{name} {score.value:.1f} %")
     seconds = sum(phase.train_seconds + phase.eval_seconds for phase in record.phases)
     notes.append(f"{seconds:.0f} s")
-    console.print(", ".join([*notes, *_remarks(record, folder)]), highlight=False)
+    console.print(", ".join([*notes, *_remarks(record, folder)]))
 
 
 def metric_heading(metric: MetricInfo) -> str:
@@ -64,11 +65,16 @@ def _remarks(record: Record, folder: Path) -> list[str]:
     """What each task's kind says of the statistics of the last phase; nothing without them."""
     if record.status != "complete" or not (folder / STATISTICS_FILE).exists():
         return []
-    statistics, last = load_statistics(folder), len(record.tasks)
-    found = []
-    for task in record.tasks:
-        if kind := kind_if_known(task.kind):
-            sums = {name: values.sum(0) for name, values in statistics[last, task.name].items()}
-            if remark := kind.metrics.remark(sums):
-                found.append(f"{task.name} {remark}")
+    last, found = len(record.tasks), []
+    try:
+        statistics = load_statistics(folder)
+        for task in record.tasks:
+            if kind := kind_if_known(task.kind):
+                sums = {name: values.sum(0) for name, values in statistics[last, task.name].items()}
+                if remark := kind.metrics.remark(sums):
+                    found.append(f"{task.name} {remark}")
+    except RequestError as error:
+        return [str(error)]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return [f"{folder / STATISTICS_FILE} does not fit the record; lhlbench validate says where"]
     return found

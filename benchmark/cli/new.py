@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Annotated
@@ -11,7 +13,7 @@ from typing import Annotated
 import typer
 
 from benchmark.errors import RequestError, unknown
-from benchmark.files import write_text
+from benchmark.files import write_text, writing
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 _FILES = {
@@ -34,12 +36,9 @@ def new(what: Annotated[str, typer.Argument(help="method or kind")],
     title = name.replace("_", " ")
     values = {"name": name, "title": title, "class_name": title.title().replace(" ", "")}
     templates = {to / file.format(name=name): template for file, template in _FILES[what].items()}
-    for path in templates:
-        if path.exists():
-            raise RequestError(f"{path} is there already; choose another name or --to")
-    for path, template in templates.items():
-        text = (_TEMPLATES / template).read_text(encoding="utf-8")
-        write_text(path, Template(text).substitute(values))
+    with writing(to):
+        _write({path: Template((_TEMPLATES / template).read_text(encoding="utf-8")).substitute(
+            values) for path, template in templates.items()})
     first, *_, test = templates
     if what == "kind":
         print(f"{first.parent}: a working task kind to change\n{test}: its test\n\n"
@@ -50,3 +49,22 @@ def new(what: Annotated[str, typer.Argument(help="method or kind")],
               f"lhlbench check {first}\n"
               f"lhlbench run --method {first} --sequence rooms_s1\n"
               f"lhlbench table --sequences rooms_s1")
+
+
+def _write(texts: Mapping[Path, str]) -> None:
+    """Write all files or none. Raises `RequestError` when one is there, `OSError` as writing does.
+    """
+    for path in texts:
+        if path.exists():
+            raise RequestError(f"{path} is there already; choose another name or --to")
+    new_folders = [folder for folder in dict.fromkeys(path.parent for path in texts)
+                   if not folder.exists()]
+    try:
+        for path, text in texts.items():
+            write_text(path, text)
+    except BaseException:
+        for path in texts:
+            path.unlink(missing_ok=True)
+        for folder in new_folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

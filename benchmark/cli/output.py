@@ -1,4 +1,4 @@
-"""Output that several commands print the same way."""
+"""Output that several commands print the same way, with nothing in it that steers a terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
+
+from benchmark.errors import one_line, visible
+
+
+class PlainConsole(Console):
+    """A console on which words in brackets are no markup, and control characters are visible.
+
+    What records and files say is then text and nothing else; styles are given beside it.
+    """
+
+    def __init__(self, stderr: bool = False, soft_wrap: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False,
+                         emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
 
 
 def strict_json(value: Any) -> str:
@@ -19,17 +36,22 @@ def print_json(value: Any) -> None:
     print(strict_json(value))
 
 
+def print_line(text: str) -> None:
+    """One line, or several of ours, on standard output."""
+    print(visible(text))
+
+
 def print_text(text: str | None) -> None:
     """A rendered text, ending in one newline; None stands for one that is printed already."""
     if text is not None:
-        print(text, end="" if text.endswith("\n") else "\n")
+        print(visible(text), end="" if text.endswith("\n") else "\n")
 
 
 def print_notes(notes: Iterable[str]) -> None:
     """Lines on standard error, each once, for what a result leaves out or warns of."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = PlainConsole(stderr=True, soft_wrap=True)
     for note in dict.fromkeys(notes):
-        console.print(note, markup=False)
+        console.print(one_line(note))
 
 
 def metric_text(value: float | None) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmark.cli.options import RUNS, AsJson, Convention, DataRoot, Format, NoPublished, Runs
-from benchmark.cli.output import print_json, print_notes, print_text
+from benchmark.cli.output import PlainConsole, print_json, print_notes, print_text
 from benchmark.engine.request import option_words
 
 
@@ -38,8 +37,8 @@ def paper(name: Annotated[str, typer.Argument(help="had, jointdistill or heteroa
                           convention, tuned, option_words(data_root=data_root, runs=runs))
     format = "json" if as_json else format
     if not only_missing:
-        print_text(render_paper(tables, format, Console()))
+        print_text(render_paper(tables, format, PlainConsole()))
     elif format == "json":
         print_json(missing_runs(tables))
     else:
-        print("".join(f"{command}\n" for command in missing_runs(tables)), end="")
+        print_text("".join(f"{command}\n" for command in missing_runs(tables)))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs, Sequences, Where
-from benchmark.cli.output import print_json, print_notes
+from benchmark.cli.output import print_json, print_line, print_notes
 from benchmark.errors import RequestError, unknown
 
 ALL = "all"
@@ -28,6 +28,7 @@ def plot(what: Annotated[str, typer.Argument(help="a kind of plot, or all: docs/
     """Draw figures of what runs measured: PNG and PDF."""
     from benchmark.cli.records import finished_records
     from benchmark.report.plots import PLOTS, WITH_BASELINE, draw
+    from benchmark.report.plots.figure import NotDrawn
     from benchmark.report.runs.grid import BASELINES
 
     if what not in (*PLOTS, ALL):
@@ -51,8 +52,9 @@ def plot(what: Annotated[str, typer.Argument(help="a kind of plot, or all: docs/
     if refusals and not files:
         raise next(iter(refusals.values()))
     print_notes([*(f"{kind} is not drawn: {error}" for kind, error in refusals.items()),
-                 *(f"left out: {each.message}" for each in caught)])
+                 *(f"left out: {each.message}" for each in caught
+                   if issubclass(each.category, NotDrawn))])
     if as_json:
         print_json([str(file) for file in files])
     else:
-        print("\n".join(map(str, files)))
+        print_line("\n".join(map(str, files)))

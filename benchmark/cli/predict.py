@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import track
 
 from benchmark.cli.options import (
@@ -21,7 +20,7 @@ from benchmark.cli.options import (
     TaskNames,
     names_in,
 )
-from benchmark.cli.output import print_json
+from benchmark.cli.output import PlainConsole, print_json, print_line
 from benchmark.errors import DataError, RequestError, RunError
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def predict(run: RunName,
     if not overwrite and (taken := next((each for each in folders if each.exists()), None)):
         raise RequestError(f"{taken} exists; --overwrite replaces what is in it, --to another "
                            "folder keeps it")
-    console, done, wrong = Console(stderr=True), [], []
+    console, done, wrong = PlainConsole(stderr=True), [], []
     for file, folder in zip(
             track(files, "predicting", console=console, transient=True,
                   disable=not console.is_terminal), folders, strict=True):
@@ -84,7 +83,7 @@ def predict(run: RunName,
         done.append({"image": str(file), "size": [height, width], "seen_at": list(
             working.of((height, width))), "files": written})
         if not as_json:
-            print(f"{file} ({height} x {width}): {folder}")
+            print_line(f"{file} ({height} x {width}): {folder}")
     if as_json:
         print_json(done)
     if wrong:

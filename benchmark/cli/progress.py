@@ -20,7 +20,9 @@ from benchmark.sweep.progress import RunEvent, SweepProgress
 
 _ENDED_SHOWN = 8
 """Rows of runs that have ended, kept above the running ones."""
-_COLOURS = {"done": "green", "failed": "red", "busy": "yellow"}
+_COLOURS = {"done": "green", "failed": "red", "elsewhere": "yellow", "left": "yellow"}
+_WORDS = {"elsewhere": "running elsewhere", "left": "left off"}
+"""What to say of states whose names do not say it."""
 
 
 class Display:
@@ -50,11 +52,10 @@ class RunDisplay(Display, Callback):
     def evaluated(self, phase: int, values: dict[str, dict[str, float | None]]) -> None:
         text = "  ".join(f"{task} {name} {metric_text(value)}" for task, metrics in values.items()
                          for name, value in list(metrics.items())[:1])
-        self.console.print(f"after phase {phase}: {text}", highlight=False, soft_wrap=True)
+        self.console.print(f"after phase {phase}: {text}", soft_wrap=True)
 
     def warns(self, message: str) -> None:
-        self.console.print(f"lhlbench: warning: {message}", highlight=False, markup=False,
-                           soft_wrap=True)
+        self.console.print(f"lhlbench: warning: {message}", soft_wrap=True)
 
 
 class RunLines(RunDisplay):
@@ -63,7 +64,7 @@ class RunLines(RunDisplay):
     def phase_begins(self, number: int, phases: int, trainer: PhaseTrainer) -> None:
         self.console.print(f"phase {number}/{phases}: {trainer.phase.label}, "
                            f"{len(trainer.phase.data)} images, "
-                           f"{trainer.recipe.epochs} epochs", highlight=False)
+                           f"{trainer.recipe.epochs} epochs")
 
 
 class RunBars(RunDisplay):
@@ -71,9 +72,10 @@ class RunBars(RunDisplay):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._bars = Progress(TextColumn("{task.description}"), BarColumn(bar_width=24),
-                              TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-                              TextColumn("{task.fields[losses]}"), console=console)
+        name, rate, losses = (TextColumn(f"{{task.{field}}}", markup=False) for field in (
+            "description", "fields[rate]", "fields[losses]"))
+        self._bars = Progress(name, BarColumn(bar_width=24), rate, TimeRemainingColumn(), losses,
+                              console=console)
         self._bar: TaskID | None = None
         self._drawn = 0.0
         self._images = 0
@@ -121,20 +123,34 @@ class SweepDisplay(Display):
 
 
 class SweepLines(SweepDisplay):
-    """One line when a run begins and one when it ends."""
+    """One line when a run begins or goes on, warns and ends."""
+
+    def __init__(self, console: Console, progress: SweepProgress) -> None:
+        super().__init__(console, progress)
+        self._begun = set[str]()
+        """Runs that have begun and have not told yet where they go on."""
 
     def show(self, event: RunEvent) -> None:
         number, runs = self.progress.number(event.run), len(self.progress.latest)
         name = f"[{number}/{runs}] {event.run.request}"
-        if event.state != "running":
+        if event.warning:
+            text = f"{name}: warning: {event.warning}"
+        elif event.state != "running":
             left = self.progress.seconds_left()
-            text = (f"{name}: {event.state} in {duration(event.seconds)}"
+            took = f" in {duration(event.seconds)}" if event.seconds else ""
+            text = (f"{name}: {_WORDS.get(event.state, event.state)}{took}"
                     + (f", about {duration(left)} left" if left else ""))
         elif not event.position:
+            self._begun.add(event.run.run_id)
             text = f"{name}: begins"
+        elif event.run.run_id in self._begun:
+            self._begun.remove(event.run.run_id)
+            if not event.fraction:
+                return
+            text = f"{name}: goes on after {event.position}"
         else:
             return
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
 
 class SweepTable(SweepDisplay):
@@ -155,6 +171,9 @@ class SweepTable(SweepDisplay):
         self._live.stop()
 
     def show(self, event: RunEvent) -> None:
+        if event.warning:
+            self.console.print(f"{event.run.request}: warning: {event.warning}", markup=False,
+                               soft_wrap=True)
         if event.state == "running":
             self._begun.setdefault(event.run.run_id, time.monotonic())
         else:
@@ -166,7 +185,8 @@ class SweepTable(SweepDisplay):
             table.add_column(heading, no_wrap=True)
         table.add_column("time", justify="right")
         for event in self._ended[-_ENDED_SHOWN:]:
-            table.add_row(str(event.run.request), Text(event.state, _COLOURS[event.state]), "", "",
+            table.add_row(str(event.run.request), Text(_WORDS.get(event.state, event.state),
+                                                            _COLOURS[event.state]), "", "",
                           duration(event.seconds))
         for event in self.progress.running:
             begun = self._begun.get(event.run.run_id, time.monotonic())
@@ -178,7 +198,8 @@ class SweepTable(SweepDisplay):
     def _summary(self) -> str:
         counts, left = self.progress.counts(), self.progress.seconds_left()
         parts = [f"{counts['done']} of {len(self.progress.latest)} done"]
-        parts += [f"{counts[state]} {state}" for state in ("failed", "busy") if counts[state]]
+        parts += [f"{counts[state]} {_WORDS.get(state, state)}" for state in ("failed", "elsewhere")
+                  if counts[state]]
         parts += [f"about {duration(left)} left"] if left else []
         return ", ".join(parts)
 

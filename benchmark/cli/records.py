@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import track
 
-from benchmark.cli.output import print_notes
+from benchmark.cli.output import PlainConsole, print_notes
 from benchmark.errors import RequestError
 from benchmark.interface import load_runs
 from benchmark.report.runs.collection import RunCollection, StoredRun, record_folders
@@ -41,7 +40,7 @@ def finished_records(runs: Path, no_published: bool, where: Sequence[str] | None
 def checked_records(paths: Sequence[Path]) -> Iterator[tuple[Path, StoredRun | None, str | None]]:
     """Each record named by `paths`: its folder, the record where it can be read, and what is wrong
     with it (None: nothing). A bar shows how far it is on a terminal."""
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     for folder in track(record_folders(paths), "checking records", console=console,
                         transient=True, disable=not console.is_terminal):
         yield folder, *check_record(folder)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs, Sequences, Where
-from benchmark.cli.output import print_json, print_notes
+from benchmark.cli.output import print_json, print_line, print_notes
 
 
 def report(to: Annotated[Path, typer.Option("--to", help="Folder of the site; an old site there "
@@ -32,7 +32,7 @@ def report(to: Annotated[Path, typer.Option("--to", help="Folder of the site; an
                     "methods": written.methods, "runs": written.runs,
                     "notes": list(written.notes)})
     else:
-        print(f"{written.index}: {written.leaderboards} leaderboards, {written.methods} methods, "
-              f"{written.runs} runs")
+        print_line(f"{written.index}: {written.leaderboards} leaderboards, "
+                   f"{written.methods} methods, {written.runs} runs")
     if serve:
         serve_site(to, port, lambda address: print_notes([f"{address} until Ctrl-C"]))

@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
-from rich.console import Console
 
 from benchmark.cli.options import (
     RUNS,
@@ -21,7 +20,7 @@ from benchmark.cli.options import (
     require_folder,
     require_writable,
 )
-from benchmark.cli.output import print_json
+from benchmark.cli.output import PlainConsole, print_json
 from benchmark.engine.request import RunRequest
 from benchmark.errors import SignalReceived, stopped_by, unknown
 
@@ -76,9 +75,9 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
         print(yaml.safe_dump(plan.config.canonical(), sort_keys=False), end="")
         return
     require_writable(runs)
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     display: RunDisplay = (RunBars if console.is_terminal else RunLines)(console)
-    console.print(_title(plan.config), highlight=False)
+    console.print(_title(plan.config))
     signals = StopSignals()
     options = Options(runs=runs, data_paths=DataPaths(default_cache(), data_root), device=device,
                       preload=cast(Preload, preload), overwrite=overwrite,
@@ -97,7 +96,7 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
         return
     if outcome.already_done:
         console.print("This run is finished; --overwrite starts it again.")
-    print_matrix(outcome.record, outcome.folder, Console())
+    print_matrix(outcome.record, outcome.folder, PlainConsole())
     print(f"record: {outcome.folder / RECORD_FILE}")
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.cli.options import RUNS, AsJson, NoPublished, Runs
-from benchmark.cli.output import print_json
+from benchmark.cli.output import PlainConsole, print_json
 from benchmark.config.family import TaskSequence, find_recipe, shipped_sequences
 from benchmark.errors import unknown
 
@@ -77,13 +77,13 @@ def _show_method(name: str, as_json: bool) -> None:
     if as_json:
         print_json(content)
         return
-    console = Console(highlight=False)
-    console.print(f"[bold]{method.name}[/]  {method.summary}")
+    console = PlainConsole()
+    console.print(Text(method.name, "bold"), f" {method.summary}")
     console.print(f"family {method.family}, {method.kind}; stores {method.stores}; "
                   f"needs {', '.join(method.needs) or 'nothing'}")
     if method.reference:
         console.print(method.reference)
-    console.print(f"\n{content['about']}\n", markup=False)
+    console.print(f"\n{content['about']}\n")
     if settings:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in settings[0]:
@@ -100,11 +100,11 @@ def _show_run(record: Record, folder: Path, as_json: bool) -> None:
     from benchmark.cli.matrix import print_matrix
     from benchmark.engine.run_folder import WEIGHTS_FILE
 
-    console = Console(highlight=False)
-    console.print(f"[bold]{record.run_id}[/]  {record.status} {record.reason}".rstrip())
+    console = PlainConsole()
+    console.print(Text(record.run_id, "bold"), f" {record.status} {record.reason}".rstrip())
     print_matrix(record, folder if folder.is_dir() else folder.parent, console)
     console.print(f"folder: {folder}")
     if (weights := (folder if folder.is_dir() else folder.parent) / WEIGHTS_FILE).is_file():
         console.print(f"weights: {weights} ({weights.stat().st_size / 2**20:.1f} MiB), for "
-                      "lhlbench evaluate and lhlbench predict", markup=False, soft_wrap=True)
-    console.print(f"command: {record.environment.get('command', '')}", markup=False)
+                      "lhlbench evaluate and lhlbench predict", soft_wrap=True)
+    console.print(f"command: {record.environment.get('command', '')}")

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.cli.options import DataRoot, Device, RecipeName, Settings, require_folder
-from benchmark.cli.output import print_text, strict_json
+from benchmark.cli.output import PlainConsole, print_text, strict_json
 from benchmark.errors import RequestError, unknown
 from benchmark.files import write_text
 
@@ -72,13 +72,13 @@ def speed(methods: Annotated[str, typer.Option("--methods", help="Names, files a
     counts = (list(range(len(plans[0].config.tasks))) if old_tasks is None
               else _counts(old_tasks))
     make_fabric(device, plans[0].config.recipe.precision)
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(stderr=True)
     report = measure_speed(
         plans, Options(runs=Path(), data_paths=DataPaths(default_cache(), data_root),
                        device=device, command=shlex.join(["lhlbench", *sys.argv[1:]])),
-        counts, steps, lambda text: console.print(text, markup=False))
+        counts, steps, lambda text: console.print(text))
     if format == "rich":
-        _print(report, Console())
+        _print(report, PlainConsole())
         return
     text = {"md": _markdown, "csv": _csv, "json": _json}[format](report)
     if to is not None:
@@ -140,7 +140,7 @@ def _print(report: SpeedReport, console: Console) -> None:
             table.add_row(*(row[column] for column in (0, 1, *columns)))
         console.print(table)
     for line in _about(report):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
 
 
 def _markdown(report: SpeedReport) -> str:

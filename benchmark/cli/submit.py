@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmark.cli.options import AsJson, Records
-from benchmark.cli.output import print_json
+from benchmark.cli.output import print_json, print_line
 from benchmark.config.shipped import shipped
 from benchmark.errors import RequestError
 
@@ -38,16 +38,17 @@ def submit(records: Records,
         print_json({"to": str(to), "files": files, "left_out": left_out, "remarks": notes,
                     "rows": [_content(row) for row in rows]})
         return
-    print(f"{len(submitted)} runs packed in {to}")
+    print_line(f"{len(submitted)} runs packed in {to}")
     for run_id, reason in left_out.items():
-        print(f"left out: {run_id} {reason}")
+        print_line(f"left out: {run_id} {reason}")
     for row in rows:
-        print(f"{row.label} on {row.family}: {row.wanted - len(row.missing)} of {row.wanted} runs"
-              + (", and all of their baseline: ready to be ranked" if row.complete else ""))
+        print_line(f"{row.label} on {row.family}: {row.wanted - len(row.missing)} of {row.wanted} "
+                   "runs" + (", and all of their baseline: ready to be ranked" if row.complete
+                             else ""))
         _print_missing("missing", row.missing)
         _print_missing(f"missing of the baseline {BASELINE}", row.baseline)
     for note in notes:
-        print(note)
+        print_line(note)
 
 
 def _unpublished(records: list[Path], names: set[str]) -> tuple[list[StoredRun], dict[str, str]]:
@@ -76,11 +77,11 @@ def _unpublished(records: list[Path], names: set[str]) -> tuple[list[StoredRun],
 
 def _print_missing(what: str, commands: Mapping[tuple[str, int], str]) -> None:
     if commands:
-        print(f"  {what}: {len(commands)} runs")
+        print_line(f"  {what}: {len(commands)} runs")
     for command in list(commands.values())[:_SHOWN]:
-        print(f"    {command}")
+        print_line(f"    {command}")
     if len(commands) > _SHOWN:
-        print(f"    and {len(commands) - _SHOWN} more; --json lists them")
+        print_line(f"    and {len(commands) - _SHOWN} more; --json lists them")
 
 
 def _content(row: Readiness) -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
+import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from types import FrameType
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,17 +24,21 @@ from benchmark.cli.options import (
     require_folder,
     require_writable,
 )
-from benchmark.cli.output import print_json
-from benchmark.engine.request import option_words
-from benchmark.errors import Interrupted, RunError, unknown
+from benchmark.cli.output import PlainConsole, print_json, print_line
+from benchmark.engine.request import RunRequest, option_words
+from benchmark.engine.stopping import StopSignals
+from benchmark.errors import RequestError, RunError, SignalReceived, Suspended, stopped_by
 
 if TYPE_CHECKING:
     from benchmark.engine.options import Options
     from benchmark.engine.plan import Plan
-    from benchmark.sweep.progress import RunEvent
+    from benchmark.sweep.launchers.launcher import LaunchSettings
+    from benchmark.sweep.progress import SweepProgress
+    from benchmark.sweep.schedule import Sweep
     from benchmark.sweep.status import PlannedRun
 
-LAUNCHERS = ("local",)
+_BASELINE = "finetune"
+"""What tables compare with unless they are told otherwise."""
 
 
 def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files and globs with "
@@ -52,124 +54,207 @@ def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files a
           tuned: Annotated[bool, typer.Option("--tuned", help="Methods' settings as tuned for the "
                                               "family, not their defaults.")] = False,
           device: Device = "auto",
-          workers: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
-          launcher: Annotated[str, typer.Option(help="local: processes of this machine.")
-                              ] = "local",
+          workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: one, "
+                                                      "one per GPU, or what the cluster takes."
+                                                      )] = None,
+          per_gpu: Annotated[int | None, typer.Option("--per-gpu", min=1, help="Runs at a time on "
+                                                      "one GPU.")] = None,
+          launcher: Annotated[str, typer.Option(help="local: processes of this machine; slurm: job "
+                                                "arrays; ray: tasks of a cluster.")] = "local",
+          slurm: Annotated[list[str] | None, typer.Option(
+              "--slurm", help="An option of sbatch, KEY=VALUE such as partition=gpu; repeatable.")
+              ] = None,
+          ray: Annotated[list[str] | None, typer.Option(
+              "--ray", help="num_cpus, num_gpus or memory of a run, KEY=VALUE; repeatable.")
+              ] = None,
+          ray_address: Annotated[str | None, typer.Option(
+              "--ray-address", help="A running cluster's; auto finds it; default: start one here.")
+              ] = None,
           data_root: DataRoot = None, runs: Runs = RUNS,
           retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Also run what failed "
                                                      "before.")] = False,
-          dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and where they "
-                                                "stand, run nothing.")] = False,
+          max_hours: Annotated[float | None, typer.Option(
+              "--max-hours", help="Begin no run after this time, end those under way at a "
+              "checkpoint, and exit with code 75 where runs are left.")] = None,
+          wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for runs that another "
+                                             "command is at, or leave them out.")] = True,
+          dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs, where they stand "
+                                                "and how long they take; run nothing.")] = False,
           as_json: AsJson = False) -> None:
     """Run many methods on many sequences and seeds; what is finished is skipped."""
-    from benchmark.data.sources.source import DataPaths, default_cache
-    from benchmark.engine.environment import make_fabric
-    from benchmark.engine.options import Options
-    from benchmark.sweep.jobs import run_requests
-    from benchmark.sweep.status import plan_runs
-
-    if launcher not in LAUNCHERS:
-        raise unknown("launcher", launcher, LAUNCHERS)
+    begun = time.time()
+    if max_hours is not None and not 0 <= max_hours < 1e5:
+        raise RequestError(f"--max-hours {max_hours}: write a number of hours")
     require_folder("--data-root", data_root)
-    console = Console(stderr=True, highlight=False)
-    options = Options(runs=runs, data_paths=DataPaths(default_cache(), data_root), device=device)
+    console = PlainConsole(stderr=True)
+    signals = StopSignals()
+    with _ending_by(signals):
+        from benchmark.data.sources.source import DataPaths, default_cache
+        from benchmark.engine.environment import make_fabric
+        from benchmark.engine.options import Options
+        from benchmark.sweep.jobs import run_requests
+        from benchmark.sweep.launchers.launcher import LaunchSettings
+        from benchmark.sweep.schedule import Sweep
+        from benchmark.sweep.status import plan_runs
+        from benchmark.sweep.worker import NO_DEADLINE, Deadline
 
-    def check_device(plan: Plan) -> None:
-        make_fabric(device, plan.config.recipe.precision)
+        launch = LaunchSettings(launcher, runs, device, workers, per_gpu, tuple(slurm or ()),
+                                tuple(ray or ()), ray_address)
+        launch.check()
+        options = Options(runs=runs, data_paths=DataPaths(default_cache(), data_root),
+                          device=device)
 
-    requests = run_requests(methods, sequences, seeds, settings or (), method_settings or (),
-                            recipe, tuned)
-    planned = plan_runs(requests, options, check_device)
-    _print_counts(planned, retry_failed, console)
-    words = option_words(device, data_root, runs)
-    if not dry_run:
-        planned = _run_all(planned, options, retry_failed, workers, words, console)
+        here = device if launcher == "local" or device not in ("auto", "cuda") else "cpu"
+        fabric_of = cache(partial(make_fabric, here))
+
+        def check_device(plan: Plan) -> None:
+            fabric_of(plan.config.recipe.precision)
+
+        requests = run_requests(methods, sequences, seeds, settings or (), method_settings or (),
+                                recipe, tuned)
+        planned = plan_runs(requests, options, check_device)
+        words = option_words(device, data_root, runs)
+        _print_plan(planned, options, workers or 1, retry_failed, console)
+        _print_missing_baseline(requests, options, console)
+        if not dry_run:
+            signals.check()
+            deadline = Deadline(begun + max_hours * 3600) if max_hours is not None else NO_DEADLINE
+            planned = _run_all(planned, launch, Sweep(options, words, deadline, wait),
+                               retry_failed, signals, console)
     if as_json:
         print_json([_content(run, words) for run in planned])
     elif dry_run:
         for run in planned:
-            print(f"{run.state:7} {run.run_id}  {run.reason}".rstrip())
+            print_line(f"{run.state:9} {run.run_id}  {run.reason}".rstrip())
     if not dry_run:
         _print_result(planned, words, console)
 
 
-def _run_all(planned: Sequence[PlannedRun], options: Options, retry_failed: bool, workers: int,
-             words: Sequence[str], console: Console) -> list[PlannedRun]:
+@contextmanager
+def _ending_by(signals: StopSignals) -> Iterator[None]:
+    """Within the context, signals end the sweep with the error whose exit code tells which."""
+    try:
+        with signals:
+            yield
+    except SignalReceived as error:
+        raise stopped_by(error.number, "the same command goes on") from None
+
+
+def _run_all(planned: Sequence[PlannedRun], launch: LaunchSettings, sweep: Sweep,
+             retry_failed: bool, signals: StopSignals, console: Console) -> list[PlannedRun]:
     """Carry out what is left, and return all runs as they stand then.
 
-    Raises `Interrupted` on Ctrl-C and SIGTERM, with no process left behind.
+    Stopped by a signal, no process is left behind, and `SignalReceived` is raised.
     """
     from benchmark.cli.progress import SweepDisplay, SweepLines, SweepTable
-    from benchmark.sweep.pool import run_all
+    from benchmark.sweep.launchers.launcher import make_launcher
     from benchmark.sweep.progress import SweepProgress
 
-    ready = [run for run in planned if run.state == "left"
+    ready = [run for run in planned if run.state in ("left", "elsewhere")
              or (run.state == "failed" and retry_failed)]
     if not ready:
         return list(planned)
-    require_writable(options.runs)
-    workers = min(workers, len(ready))
-    progress = SweepProgress(ready, workers)
+    workers = launch.workers and min(launch.workers, len(ready))
+    launcher = make_launcher(replace(launch, workers=workers))
+    require_writable(launch.runs)
+    progress = SweepProgress(ready, launcher.workers)
     kind = SweepTable if console.is_terminal else SweepLines
     display: SweepDisplay = kind(console, progress)
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    signals.check()
     try:
         # Closed at once, wherever an interrupt comes, so that no process outlives the sweep.
-        with display, closing(run_all(ready, options, workers, _threads(workers), words)) as events:
+        with display, closing(sweep.run_all(ready, launcher)) as events:
             for event in events:
                 progress.update(event)
                 display.show(event)
-    except KeyboardInterrupt:
-        counts = progress.counts()
-        _print_failures([_after(run, progress.latest[run.run_id]) for run in ready], words, console)
-        raise Interrupted(f"interrupted; {counts['done']} of {len(ready)} runs are done, and the "
-                          "same command goes on with the others") from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return [_after(run, progress.latest.get(run.run_id)) for run in planned]
+                signals.check()
+    except SignalReceived:
+        after = [_after(run, progress) for run in planned]
+        _print_failures(after, sweep.option_words, console)
+        _print_done(after, console)
+        raise
+    return [_after(run, progress) for run in planned]
 
 
-def _after(run: PlannedRun, event: RunEvent | None) -> PlannedRun:
+def _after(run: PlannedRun, progress: SweepProgress) -> PlannedRun:
+    event = progress.latest.get(run.run_id)
     return replace(run, state=event.state, reason=event.reason) if event else run
 
 
-def _threads(workers: int) -> int | None:
-    """Threads of each process: its share of the cores; None, torch's own number, where
-    OMP_NUM_THREADS sets it."""
-    if os.environ.get("OMP_NUM_THREADS"):
-        return None
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, cores // workers)
-
-
-def _print_counts(planned: Sequence[PlannedRun], retry_failed: bool, console: Console) -> None:
+def _print_plan(planned: Sequence[PlannedRun], options: Options, workers: int,
+                retry_failed: bool, console: Console) -> None:
+    """Print where the runs stand, and about how long those take that are to be run."""
     counts = Counter(run.state for run in planned)
-    parts = [f"{len(planned)} runs: {counts['done']} done", f"{counts['left']} left"]
+    parts = [f"{len(planned)} runs: {counts['done']} done"]
     if counts["failed"]:
-        parts.insert(1, f"{counts['failed']} failed before"
+        parts.append(f"{counts['failed']} failed before"
                      + (", tried again now" if retry_failed else " (--retry-failed tries again)"))
-    console.print(", ".join(parts), markup=False)
+    if counts["elsewhere"]:
+        parts.append(f"{counts['elsewhere']} running elsewhere")
+    console.print(", ".join([*parts, f"{counts['left']} left"]))
+    left = [run for run in planned
+            if run.state == "left" or (run.state == "failed" and retry_failed)]
+    if text := _expected_time(planned, left, options, workers):
+        console.print(text, soft_wrap=True)
+
+
+def _expected_time(planned: Sequence[PlannedRun], left: Sequence[PlannedRun], options: Options,
+                   workers: int) -> str | None:
+    """The time that `left` takes, by the runs that are finished; None where nothing is known."""
+    from benchmark.cli.progress import duration
+    from benchmark.sweep.estimate import similar_records
+    from benchmark.sweep.status import expectation
+
+    wanted = {run.workload for run in left if run.workload}
+    expected = expectation(planned, similar_records(options.runs, wanted))
+    known = {workload: seconds for workload in wanted
+             if (seconds := expected.seconds(workload)) is not None}
+    times = [known[run.workload] for run in left if run.workload in known]
+    if not times:
+        return None
+    text = (f"about {duration(max(sum(times) / workers, max(times)))} with {workers} "
+            f"worker{'s' * (workers > 1)}, by the times of {expected.runs} finished runs")
+    unknown = len(left) - len(times)
+    return text + (f"; not counted: {unknown} runs unlike any that is finished" if unknown else "")
+
+
+def _print_missing_baseline(requests: Sequence[RunRequest], options: Options,
+                            console: Console) -> None:
+    from benchmark.sweep.status import missing_baseline
+
+    missing, of = missing_baseline(requests, options, _BASELINE)
+    if missing:
+        console.print(f"note: tables compare with {_BASELINE}, of which {missing} of {of} runs on "
+                      f"these sequences and seeds are missing; --methods {_BASELINE},... adds them",
+                      soft_wrap=True)
 
 
 def _print_result(planned: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
-    """Print failures and counts. Raises `RunError` when a run of the sweep has failed."""
+    """Print failures and counts. Raises `Suspended` when runs are left, and `RunError` when a
+    run of the sweep has failed."""
     _print_failures(planned, words, console)
+    _print_done(planned, console)
     counts = Counter(run.state for run in planned)
-    console.print(f"{counts['done']} of {len(planned)} runs are done", markup=False)
+    if left := counts["left"] + counts["elsewhere"]:
+        raise Suspended(f"{left} of {len(planned)} runs are not finished; the same command goes "
+                         "on with them")
     if counts["failed"]:
         raise RunError(f"{counts['failed']} of {len(planned)} runs failed; --retry-failed tries "
                        "them again")
 
 
+def _print_done(planned: Sequence[PlannedRun], console: Console) -> None:
+    done = sum(run.state == "done" for run in planned)
+    console.print(f"{done} of {len(planned)} runs are done")
+
+
 def _print_failures(planned: Sequence[PlannedRun], words: Sequence[str], console: Console) -> None:
     for run in planned:
-        if run.state == "busy":
-            console.print(f"left out: {run.reason}", markup=False, soft_wrap=True)
+        if run.state == "elsewhere":
+            console.print(f"running elsewhere: {run.request}: {run.reason}", soft_wrap=True)
         if run.state == "failed":
             command = run.request.command(words)
-            console.print(f"failed: {run.request}: {run.reason}\n  {command}", markup=False,
-                          soft_wrap=True)
+            console.print(f"failed: {run.request}: {run.reason}\n  {command}", soft_wrap=True)
 
 
 def _content(run: PlannedRun, words: Sequence[str]) -> dict[str, Any]:
@@ -177,8 +262,3 @@ def _content(run: PlannedRun, words: Sequence[str]) -> dict[str, Any]:
     return {"run_id": run.run_id, "state": run.state, "reason": run.reason,
             "method": request.method, "sequence": request.sequence, "seed": request.seed,
             "folder": str(run.folder), "command": request.command(words)}
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    print(f"stopped by signal {number}", file=sys.stderr)
-    raise KeyboardInterrupt

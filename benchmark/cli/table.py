@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmark.cli.options import (
     RUNS,
@@ -19,9 +18,9 @@ from benchmark.cli.options import (
     Sequences,
     Where,
 )
-from benchmark.cli.output import print_text
+from benchmark.cli.output import PlainConsole, print_line, print_text
 from benchmark.errors import RequestError
-from benchmark.files import write_atomically
+from benchmark.files import write_atomically, writing
 from benchmark.report.runs.collection import RunCollection
 
 
@@ -70,7 +69,7 @@ def table(sequences: Sequences = "*", where: Where = None, baseline: Baseline = 
         names = (COST_COLUMNS if costs else DEFAULT_COLUMNS if columns is None
                  else columns.split(","))
         tables = sequence_tables(found, patterns, baseline, convention, names, all_metrics)
-    print_text(render(tables, "json" if as_json else format, Console()))
+    print_text(render(tables, "json" if as_json else format, PlainConsole()))
 
 
 def _write_tidy(found: RunCollection, sequences: list[str], convention: str,
@@ -83,8 +82,9 @@ def _write_tidy(found: RunCollection, sequences: list[str], convention: str,
                        settings.split(",") if settings else ())
     content = frame_bytes(frame, "csv" if format == "rich" else format)
     if to is not None:
-        write_atomically(to, lambda path: path.write_bytes(content))
-        print(f"{to}: {len(frame)} values of {frame['run_id'].nunique()} runs")
+        with writing(to):
+            write_atomically(to, lambda path: path.write_bytes(content))
+        print_line(f"{to}: {len(frame)} values of {frame['run_id'].nunique()} runs")
     elif format == "parquet":
         raise RequestError("parquet is no text; name a file with --to FILE.parquet")
     else:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from benchmark.cli.options import AsJson, DataRoot, Device
-from benchmark.cli.output import print_json
+from benchmark.cli.output import PlainConsole, print_json
 from benchmark.config.family import find_sequence
-from benchmark.errors import Interrupted, RequestError
+from benchmark.errors import Interrupted, RequestError, shortened
 from benchmark.files import write_json
 
 if TYPE_CHECKING:
@@ -36,19 +36,19 @@ def tune(methods: Annotated[str, typer.Argument(help="names or files, with comma
     from benchmark.engine.options import Options
     from benchmark.tuning import tune as tune_method
 
-    try:
-        numbers = [int(seed) for seed in seeds.split(",")]
-    except ValueError:
-        raise RequestError(f"--seeds {seeds}: write numbers, such as 0,1") from None
+    words = [word.strip() for word in seeds.split(",")]
+    if not all(re.fullmatch("[0-9]{1,9}", word) for word in words):
+        raise RequestError(f"--seeds {shortened(seeds)}: write numbers from 0 on, such as 0,1")
+    numbers = list(dict.fromkeys(map(int, words)))
     command = shlex.join(["lhlbench", *sys.argv[1:]])
     options = Options(runs=to / "runs", data_paths=DataPaths(default_cache(), data_root),
                       device=device, command=command)
-    console, results = Console(stderr=True, highlight=False), []
+    console, results = PlainConsole(stderr=True), []
 
     def print_trial(trial: Trial) -> None:
         text = ", ".join(f"{key}={value}" for key, value in trial.settings.items())
         score = "undefined" if trial.score is None else f"{trial.score:9.2f}"
-        console.print(f"  {score}  {text}", markup=False)
+        console.print(f"  {score}  {text}")
 
     for method in methods.split(","):
         console.print(f"{method} on {sequence}, seeds {seeds}")
@@ -60,6 +60,6 @@ def tune(methods: Annotated[str, typer.Argument(help="names or files, with comma
         path = to / find_sequence(sequence).name / f"{tuning.method}.json"
         results.append({**tuning.as_dict(), "set": settings or [], "command": command})
         write_json(path, results[-1])
-        console.print(f"  chosen: {tuning.chosen}; written to {path}", markup=False)
+        console.print(f"  chosen: {tuning.chosen}; written to {path}")
     if as_json:
         print_json(results)

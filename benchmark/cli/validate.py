@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli.options import AsJson, DataRoot, Records
-from benchmark.cli.output import print_json
+from benchmark.cli.output import print_json, print_line
 from benchmark.errors import RequestError
 
 if TYPE_CHECKING:
@@ -39,6 +39,6 @@ def validate(records: Records,
         print_json({str(folder): problem for folder, problem in wrong.items()})
     else:
         for folder, problem in wrong.items():
-            print(f"{folder}: {problem or 'valid'}")
+            print_line(f"{folder}: {problem or 'valid'}")
     if bad := sum(problem is not None for problem in wrong.values()):
         raise RequestError(f"{bad} of {len(wrong)} records are not valid")

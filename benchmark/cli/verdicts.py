@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.cli.output import PlainConsole
 from benchmark.report.compare import Comparison
 from benchmark.statistics import ALPHA, runs_needed, smallest_p
 
@@ -69,7 +70,7 @@ def _facts(found: Comparison) -> dict[str, str]:
 
 def print_verdicts(found: Sequence[Comparison], notes: Sequence[str]) -> None:
     """Print the verdict of each comparison, what it rests on, and which runs are missing."""
-    out = Console(highlight=False, markup=False)
+    out = PlainConsole()
     if len(found) == 1:
         out.print(sentence(found[0]))
         out.print()

@@ -15,10 +15,18 @@ from benchmark.tasks import Task
 from benchmark.tasks.losses import Kind
 
 
+class DistillationConfig(MethodConfig):
+    """Settings of every method that matches outputs of the network of the phase before."""
+
+    subset: int | None = setting(
+        None, "distil so many old tasks in each step, drawn at random, their terms multiplied so "
+        "that the expected loss stays the same; none: all", "ours", ge=1)
+
+
 class Distillation(Method):
     """Preserves old tasks by matching the network of the phase before on the new images.
 
-    A subclass defines `old_loss`; its configuration has a `weight`.
+    A subclass defines `old_loss`; its configuration is a `DistillationConfig` with a `weight`.
     """
 
     family = "distillation"
@@ -32,7 +40,8 @@ class Distillation(Method):
 
     @abstractmethod
     def old_loss(self, task: Task, kind: Kind, raw: Tensor, teacher: Tensor) -> Tensor:
-        """Scalar loss of one old task from raw outputs [B, C, H, W] of student and teacher."""
+        """Scalar loss of one old task from the student's raw output [B, C, H, W] and what
+        `teacher_outputs` gives for the task."""
 
     def share(self, old_tasks: int) -> float:
         """The factor of each old task's loss, given how many there are."""
@@ -47,7 +56,7 @@ class Distillation(Method):
         return {}
 
     def teacher_outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
-        """The outputs [B, channels, H, W] that the student's are matched to."""
+        """What the student's outputs are matched to: raw outputs [B, channels, H, W] by default."""
         return self.teacher.outputs(step, tasks)
 
     def begin_phase(self, phase: Phase) -> None:
@@ -57,17 +66,27 @@ class Distillation(Method):
     def loss(self, step: Step) -> dict[str, Tensor]:
         old = step.phase.old_tasks
         share = self.share(len(old)) if old and self.active else 0.0
-        if share:
-            step.outputs((*step.phase.tasks, *old))
+        chosen = self._chosen(old) if share else ()
+        if chosen:
+            step.outputs((*step.phase.tasks, *chosen))
         terms = step.new_losses()
         if old and self.active:
-            if share:
-                outputs = self.teacher_outputs(step, old)
-                for task, kind in kinds(old):
+            if chosen:
+                factor = share * len(old) / len(chosen)
+                outputs = self.teacher_outputs(step, chosen)
+                for task, kind in kinds(chosen):
                     loss = self.old_loss(task, kind, step.output(task), outputs[task.name])
-                    terms[f"{task.name}/old"] = share * loss
+                    terms[f"{task.name}/old"] = factor * loss
             terms |= self.feature_terms(step)
         return terms
+
+    def _chosen(self, old: Sequence[Task]) -> Sequence[Task]:
+        """The old tasks of a step, drawn with torch's global CPU generator; all, without using it,
+        unless `subset` is smaller."""
+        subset: int | None = self.config.subset
+        if subset is None or subset >= len(old):
+            return old
+        return [old[index] for index in sorted(torch.randperm(len(old))[:subset].tolist())]
 
     def capture_teacher(self, phase: Phase) -> None:
         """Keep the teacher of the next phase."""
@@ -84,7 +103,7 @@ class Distillation(Method):
         self.teacher.load_state_dict(state["teacher"])
 
 
-class OutputConfig(MethodConfig):
+class OutputConfig(DistillationConfig):
     """Settings of every method that matches old outputs as LwF does."""
 
     weight: float = setting(1.0, "factor of the distillation terms", "paper", ge=0)

@@ -44,10 +44,11 @@ class RunningAverage:
             self.snapshot.capture(live, wanted)
             self.snapshot.weights |= averaged
             self._network = None
-        return self._averaged(live)
+        return self.network(live)
 
-    def _averaged(self, live: Network) -> Network:
-        """The averaged network, whose tensors are those of the snapshot."""
+    def network(self, live: Network) -> Network:
+        """The averaged network, whose tensors are those of the snapshot; built when it is first
+        asked for, on the device of `live`."""
         if self._network is None:
             self._network = self.snapshot.build(live)
             self.snapshot.weights = dict(self._network.state_dict())
@@ -56,7 +57,7 @@ class RunningAverage:
     @torch.no_grad()
     def outputs(self, step: Step, tasks: Sequence[Task]) -> dict[str, Tensor]:
         """Raw outputs [B, channels, H, W] of `tasks` on the step's images, without gradient."""
-        return self._averaged(step.network).outputs(step.images, [task.name for task in tasks])
+        return self.network(step.network).outputs(step.images, [task.name for task in tasks])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, as tensors and JSON values."""

@@ -73,14 +73,20 @@ class Projection(Method):
     def edit_update(self, step: Step, before: Mapping[str, Tensor]) -> None:
         if not self.bases:
             return
-        for name, parameter in step.network.trainable_backbone().items():
-            old = before[f"backbone.{name}"]
-            if (bases := self.bases.get(name)) is None:
-                parameter.lerp_(old, self.config.strength)
-            else:
-                update = parameter - old
-                removed = self.config.strength * project(update, bases, self.factors[name])
-                parameter.copy_(old + (update - removed))
+        live: dict[str, Tensor] = {**step.network.trainable_backbone()}
+        old = {name: before[f"backbone.{name}"] for name in live}
+        others = [name for name in live if name not in self.bases]
+        layers = [name for name in live if name in self.bases]
+        if others:
+            torch._foreach_lerp_([live[name] for name in others], [old[name] for name in others],
+                                 self.config.strength)
+        if layers:
+            weights, starts = [live[name] for name in layers], [old[name] for name in layers]
+            updates = torch._foreach_sub(weights, starts)
+            removed = [project(update, self.bases[name], self.factors[name])
+                       for name, update in zip(layers, updates, strict=True)]
+            torch._foreach_sub_(updates, removed, alpha=self.config.strength)
+            torch._foreach_copy_(weights, torch._foreach_add(starts, updates))
 
     def end_phase(self, phase: Phase) -> None:
         if not self.active:

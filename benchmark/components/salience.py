@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,11 +18,13 @@ def salient_pixels(loss: Tensor, threshold: float) -> Tensor:
     return gradient - low > threshold * span
 
 
-def sobel(maps: Tensor) -> Tensor:
-    """Sobel gradient magnitude of maps [B, H, W], borders replicated."""
-    padded = F.pad(maps[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    across = padded[:, :, 2:] - padded[:, :, :-2]
-    down = padded[:, 2:] - padded[:, :-2]
-    horizontal = across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
-    vertical = down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]
-    return (horizontal.square() + vertical.square()).sqrt()
+def sobel(maps: Tensor, border: Literal["replicate", "constant"] = "replicate") -> Tensor:
+    """Sobel gradient magnitude of maps [B, H, W] without gradient; the border is replicated, or
+    zero (`constant`)."""
+    padded = F.pad(maps[:, None], (1, 1, 1, 1), mode=border)[:, 0]
+    above, here, below = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+    smooth = torch.add(above, below).add_(here, alpha=2)
+    change = below - above
+    across = smooth[:, :, 2:] - smooth[:, :, :-2]
+    down = torch.add(change[:, :, :-2], change[:, :, 2:]).add_(change[:, :, 1:-1], alpha=2)
+    return across.square_().add_(down.square_()).sqrt_()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from benchmark.plug_ins import name_task_kinds
 Protocol = Literal["disjoint", "shared"]
 _FOLDERS = {"recipe": "recipes", "tuned": "tuned"}
 """Folders next to the families' files."""
+_FILE_NAME = r"\w[\w.-]{0,99}"
+"""Names of files in these folders, and in no other."""
 
 
 class Shuffles(BaseModel):
@@ -27,7 +30,8 @@ class Shuffles(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shuffles: int = Field(ge=0, description="number of orders in addition to the canonical one")
+    shuffles: int = Field(ge=0, le=1000, description="number of orders in addition to the "
+                                                     "canonical one")
     seed: int = 0
 
 
@@ -36,7 +40,8 @@ class NamedOrders(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    named: int = Field(ge=1, description="number of orders that are listed and meant to be run")
+    named: int = Field(ge=1, le=1000, description="number of orders that are listed and meant to "
+                                                  "be run")
     seed: int = 0
 
 
@@ -56,10 +61,10 @@ class Family(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    family: str = Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
+    family: str = Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=80)
     about: str
     dataset: dict[str, Any]
-    tasks: tuple[str, ...] = Field(min_length=1, description="canonical order")
+    tasks: tuple[str, ...] = Field(min_length=1, max_length=100, description="canonical order")
     split: Protocol = Field("disjoint", description="disjoint: phase t owns block t of the "
                                                     "training images; shared: every phase "
                                                     "sees all of them")
@@ -172,7 +177,7 @@ def find_tuned(sequence: TaskSequence) -> Tuned:
 def _find_file(sequence: TaskSequence, what: str, usual: str, chosen: str | None) -> Path:
     name, wanted = _FOLDERS[what], chosen or usual
     folders = [sequence.file.parent / name, shipped("sequences") / name]
-    for folder in folders:
+    for folder in folders if re.fullmatch(_FILE_NAME, wanted) else ():
         if (file := folder / f"{wanted}.yaml").is_file():
             return file
     known = [file.stem for folder in folders for file in folder.glob("*.yaml")]

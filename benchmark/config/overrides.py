@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
-from benchmark.errors import RequestError, unknown
+from benchmark.config.yaml_file import read_value
+from benchmark.errors import RequestError, shortened, unknown
 
 
 def override(content: dict[str, Any], settings: Iterable[str], option: str,
@@ -22,21 +21,23 @@ def override(content: dict[str, Any], settings: Iterable[str], option: str,
     changed = False
     for text in settings:
         key, equals, value = text.partition("=")
+        what = f"{option} {shortened(text)}"
         if not equals or not key:
-            raise RequestError(f"{option} {text}: expected key=value")
+            raise RequestError(f"{what}: expected key=value")
         *parents, last = key.split(".")
         block = content
         for parent in parents:
             inner = block.setdefault(parent, {}) if content is not block else block.get(parent)
             if not isinstance(inner, dict):
-                raise RequestError(f"{option} {text}: {unknown('key', key, _dotted(content))}")
+                raise RequestError(f"{what}: {unknown('key', key, _dotted(content))}")
             block = inner
         if block is content and closed and last not in content:
-            raise RequestError(f"{option} {text}: {unknown('key', key, _dotted(content))}")
+            raise RequestError(f"{what}: {unknown('key', key, _dotted(content))}")
         try:
-            block[last] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: 2001-99-99, !!int x
-            raise RequestError(f"{option} {text}: '{value}' is not a YAML value") from None
+            block[last] = read_value(value)
+        except ValueError as error:
+            raise RequestError(f"{option} {shortened(key)}: '{shortened(value)}' is not a YAML "
+                               f"value: {error}") from None
         changed = True
     return changed
 
@@ -47,8 +48,8 @@ def setting_text(value: Any) -> str:
     if not isinstance(value, str):
         return text
     try:
-        return value if yaml.safe_load(value) == value else text
-    except yaml.YAMLError:
+        return value if read_value(value) == value else text
+    except ValueError:
         return text
 
 

@@ -2,7 +2,7 @@
 
 Tensors have the names of their places in the state, joined by dots. The file's metadata hold the
 state's structure, the id of the run it is of, whatever else is said of it, and a sha256 over these
-and all tensors, so that a damaged file and one of another run are recognised.
+and every byte of all tensors, so that a damaged file and one of another run are recognised.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Unusable(RunError):
     """A state file is damaged, of another run or of another version; an earlier one may do."""
 
 
-def save_state(path: Path, state: Any, run: str = "", about: Mapping[str, str] | None = None,
-               before: Path | None = None) -> None:
+def save_state(path: Path, state: Any, run: str = "", before: Path | None = None,
+               about: Mapping[str, str] | None = None) -> None:
     """Write nested dicts, lists, tensors and JSON values of a run, given by its id; the old file
     stays until the new one is whole, and then goes to `before`, if given. `about` are further
     metadata.
@@ -111,10 +111,8 @@ def tensor_bytes(state: Any) -> int:
 
 
 def _checksum(metadata: Mapping[str, str], tensors: dict[str, torch.Tensor]) -> str:
-    about = {key: value for key, value in sorted(metadata.items())
-             if key not in (_TREE, _RUN, _SHA256)}
-    said = [metadata[_TREE], metadata.get(_RUN, ""), *([about] if about else [])]
-    found = hashlib.sha256(json.dumps(said).encode())
+    about = sorted(item for item in metadata.items() if item[0] != _SHA256)
+    found = hashlib.sha256(json.dumps(about).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

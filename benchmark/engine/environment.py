@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,8 +35,10 @@ def make_fabric(device: str, precision: Literal["fp32", "bf16"]) -> Fabric:
         raise RequestError("--device cuda: torch sees no CUDA device here; see lhlbench doctor")
     fabric = _fabric_class()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it names the precision
-    return fabric(accelerator="cuda" if cuda and device != "cpu" else "cpu", devices=1,
-                  precision="bf16-mixed" if precision == "bf16" else "32-true")
+    with warnings.catch_warnings():  # where jobs are submitted, it advises to run inside one
+        warnings.filterwarnings("ignore", message="The `srun` command is available")
+        return fabric(accelerator="cuda" if cuda and device != "cpu" else "cpu", devices=1,
+                      precision="bf16-mixed" if precision == "bf16" else "32-true")
 
 
 def _fabric_class() -> type[Fabric]:

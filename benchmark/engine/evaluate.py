@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.data.loading.array_loader import ArrayLoader, Preload, pixels
@@ -52,8 +54,18 @@ class Evaluator:
                 fields = evaluated(kind, raws[task.name], found[task.name])
                 for name, values in fields.items():
                     parts[task.name].setdefault(name, []).append(values)
-        counted = {task: {name: torch.cat(values).cpu().numpy() for name, values in fields.items()}
-                   for task, fields in parts.items()}
-        return {task: {name: array for name, array in fields.items()
-                       if name != NOT_FINITE.name or array.any()}
-                for task, fields in counted.items()}
+        keys = [(name, field) for name, fields in parts.items() for field in fields]
+        arrays = read_together([torch.cat(parts[name][field]) for name, field in keys])
+        counted: dict[str, Statistics] = {name: {} for name in names}
+        for (name, field), array in zip(keys, arrays, strict=True):
+            if field != NOT_FINITE.name or array.any():
+                counted[name][field] = array
+        return counted
+
+
+def read_together(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
+    """The values of tensors of any types and shapes, read from the device in one copy."""
+    raw = [tensor.contiguous().flatten().view(torch.uint8) for tensor in tensors]
+    parts = torch.cat(raw).cpu().split([len(each) for each in raw])
+    return [part.clone().view(tensor.dtype).view(tensor.shape).numpy()
+            for part, tensor in zip(parts, tensors, strict=True)]

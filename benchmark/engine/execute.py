@@ -24,7 +24,7 @@ from benchmark.errors import Busy, Interrupted, RequestError, RunError, Terminat
 from benchmark.files import remove_temporary
 from benchmark.record import LOCK_FILE, RECORD_FILE, OtherSchema, Record, load_record
 
-_LOCK_SECONDS = 0.2
+_LOCK_SECONDS = 0.5
 """How long a lock is waited for, which others may hold for the instant in which they look at it."""
 
 

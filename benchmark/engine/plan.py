@@ -97,13 +97,14 @@ class Plan:
         return self.method(self.method.Config.model_validate(self.config.method_config))
 
 
-def make_plan(request: RunRequest) -> Plan:
+def make_plan(request: RunRequest, sequence: TaskSequence | None = None) -> Plan:
     """Resolve a request: its settings over tuned values over the family's file over defaults.
 
-    Raises `RequestError` for unknown names and keys (nearest ones suggested) and values out of
-    range.
+    `sequence` is the request's, where the caller has found it already. Raises `RequestError` for
+    unknown names and keys (nearest ones suggested) and values out of range.
     """
-    method, sequence = find_method(request.method), find_sequence(request.sequence)
+    method = find_method(request.method)
+    sequence = sequence or find_sequence(request.sequence)
     tuned = find_tuned(sequence) if request.tuned else Tuned(about="nothing", methods={})
     recipe = find_recipe(sequence, request.recipe).model_dump()
     content: dict[str, Any] = {

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from benchmark.data.loading.blocks import Block
 from benchmark.data.store.files import IMAGE, Store
 from benchmark.engine import checkpoint
 from benchmark.errors import RequestError
-from benchmark.files import write_atomically
+from benchmark.files import read_arrays, write_atomically
 from benchmark.method import Method
 from benchmark.model.network import Network
 from benchmark.tasks import VOID, Task
@@ -148,11 +147,7 @@ def load_previews(folder: Path) -> Previews:
     """
     path = folder / PREVIEWS_FILE
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > UNPACKED:
-                raise ValueError(f"it unpacks to more than {UNPACKED >> 20} MiB")
-        with np.load(path, allow_pickle=False) as arrays:
-            return _checked({key: arrays[key] for key in arrays.files})
+        return _checked(read_arrays(path, UNPACKED))
     except FileNotFoundError:
         raise RequestError(f"{path} does not exist") from None
     except UnknownKind as error:

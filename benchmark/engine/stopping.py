@@ -55,6 +55,12 @@ class StopSignals(StopRequest):
         if self.received is not None:
             raise SignalReceived(self.received)
 
+    def check(self) -> None:
+        """Raise `SignalReceived` again when a signal has come: code that catches everything, such
+        as an import, may have swallowed it."""
+        if self.received is not None:
+            raise SignalReceived(self.received)
+
     def __enter__(self) -> Self:
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:

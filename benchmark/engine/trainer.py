@@ -52,6 +52,8 @@ class PhaseTrainer:
     steps: int = field(init=False, default=0)
     _checked: bool = field(init=False, default=False)
     """Whether a step was compared with what the interface asks for."""
+    _before: dict[str, Tensor] = field(init=False, default_factory=dict)
+    """The network's parameters before the latest update, for methods that edit updates."""
 
     def __post_init__(self) -> None:
         if self.phase.data.images_per_epoch < 2:
@@ -106,11 +108,11 @@ class PhaseTrainer:
         if first:
             first.check_gradients()
         if self.method.edits_updates():
-            before = {name: value.detach().clone()
-                      for name, value in self.phase.network.named_parameters()}
+            with torch.no_grad():
+                self._keep_parameters()
             self.optimiser.step()
             with torch.no_grad():
-                self.method.edit_update(step, before)
+                self.method.edit_update(step, self._before)
         else:
             self.optimiser.step()
         if first:
@@ -119,6 +121,13 @@ class PhaseTrainer:
             self._checked = True
         self.schedule.step()
         return {name: term.detach() for name, term in terms.items()}
+
+    def _keep_parameters(self) -> None:
+        """Copy the network's parameters to `_before`, whose tensors are made once a phase."""
+        live = dict(self.phase.network.named_parameters())
+        if not self._before:
+            self._before = {name: torch.empty_like(value) for name, value in live.items()}
+        torch._foreach_copy_(list(self._before.values()), list(live.values()))
 
     def _mean(self, history: list[dict[str, Tensor]], epoch: int) -> dict[str, float]:
         """Mean of each term over the epoch's steps that have it; read from the device once, to

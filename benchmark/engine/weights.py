@@ -60,7 +60,7 @@ def save_weights(folder: Path, record: Record, network: Network, method: Method)
     if own:
         state[_METHOD] = method.state_dict()
     order = [network.tasks[task.name].model_dump(mode="json") for task in record.tasks]
-    checkpoint.save_state(folder / WEIGHTS_FILE, state, record.run_id, {
+    checkpoint.save_state(folder / WEIGHTS_FILE, state, record.run_id, about={
         "format": str(FORMAT), "record": hashlib.sha256(record.text.encode()).hexdigest(),
         "backbone": network.recipe.backbone, "tasks": json.dumps(order),
         "prediction": "method" if own else "network"})

@@ -57,7 +57,7 @@ def _normalised(channels_in: int, width: int, kernel: int, rate: int = 1) -> lis
                       bias=False), nn.BatchNorm2d(width), nn.ReLU()]
 
 
-def decode(heads: Sequence[Head], features: Tensor) -> list[Tensor]:
+def decode_heads(heads: Sequence[Head], features: Tensor) -> list[Tensor]:
     """The raw outputs [B, channels, h, w] of heads of one recipe on the same features.
 
     Narrow heads in training go through every layer together, as groups of one convolution.

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from benchmark.config.recipe import Recipe
 from benchmark.model.backbones import Backbone
 from benchmark.model.catalogue import normalisation
-from benchmark.model.heads import Head, decode, upsample
+from benchmark.model.heads import Head, decode_heads, upsample
 from benchmark.seeds import derive, isolated
 from benchmark.tasks import Task
 
@@ -142,7 +142,7 @@ class Network(nn.Module):
     def decode_all(self, tasks: Sequence[str], features: Tensor) -> dict[str, Tensor]:
         """Raw outputs at feature resolution of several tasks, from the same features."""
         heads = [cast(Head, self.heads[task]) for task in tasks]
-        return dict(zip(tasks, decode(heads, features), strict=True))
+        return dict(zip(tasks, decode_heads(heads, features), strict=True))
 
     def enlarge(self, raw: Tensor, size: Sequence[int]) -> Tensor:
         """Raw output [B, channels, h, w] at the size (H, W) of images, as the recipe says."""

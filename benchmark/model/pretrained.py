@@ -28,7 +28,7 @@ _OF_A_RUN = "backbone.body."
 
 
 @dataclass(frozen=True)
-class Weights:
+class PretrainedWeights:
     """Where the pretrained weights of a backbone are."""
 
     source: str
@@ -45,7 +45,7 @@ class Weights:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_weights(backbone: str, weights: str) -> Weights:
+def find_weights(backbone: str, weights: str) -> PretrainedWeights:
     """Where the weights are that a recipe asks for: `none`, `imagenet` or a `.safetensors` file.
 
     Raises `RequestError` for another word, a file that does not exist, an unknown backbone, and
@@ -53,19 +53,19 @@ def find_weights(backbone: str, weights: str) -> Weights:
     """
     require_known(backbone)
     if weights == NONE:
-        return Weights("random")
+        return PretrainedWeights("random")
     if weights != IMAGENET:
         return _find_file(weights)
     if backbone == NARROW:
         raise RequestError(f"the backbone '{backbone}' has no ImageNet weights; "
                            "use --set recipe.weights=none or another recipe.backbone")
     if package := _installed(backbone):
-        return Weights(_PACKAGES[backbone], package)
+        return PretrainedWeights(_PACKAGES[backbone], package)
     hub = hub_weights(backbone)
     if not hub:
         raise RequestError(f"timm has no ImageNet weights for '{backbone}'; "
                            "use --set recipe.weights=none, or a FILE.safetensors")
-    return Weights("hub cache" if _is_cached(hub) else "hub")
+    return PretrainedWeights("hub cache" if _is_cached(hub) else "hub")
 
 
 def weights_digests(backbones: Iterable[str], weights: str) -> dict[str, str]:
@@ -120,7 +120,7 @@ def of_a_run(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             if name.startswith(_OF_A_RUN)}
 
 
-def matched(weights: Weights, state: Mapping[str, Tensor],
+def matched(weights: PretrainedWeights, state: Mapping[str, Tensor],
             expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of `state` under the names of `expected`, all of which must be there.
 
@@ -166,11 +166,11 @@ def _is_cached(hub: str) -> bool:
     return any(isinstance(try_to_load_from_cache(hub, file), str) for file in _HUB_FILES)
 
 
-def _find_file(name: str) -> Weights:
+def _find_file(name: str) -> PretrainedWeights:
     path = Path(name)
     if path.suffix != ".safetensors":
         raise RequestError(f"recipe.weights is '{name}'; use none or imagenet, or a "
                            "FILE.safetensors")
     if not path.is_file():
         raise RequestError(f"recipe.weights: {path} does not exist")
-    return Weights("file", path)
+    return PretrainedWeights("file", path)

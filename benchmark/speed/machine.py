@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,6 +48,18 @@ def operations_of(work: Callable[[], Any]) -> int:
     with counter:
         work()
     return int(counter.get_total_flops())
+
+
+@contextmanager
+def only_new_objects() -> Iterator[None]:
+    """While the context lasts, `held_bytes` counts what is made in it. The many objects of imported
+    modules, which it would otherwise look through in each call, are left out."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def held_bytes() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +12,9 @@ from benchmark.engine.environment import environment
 from benchmark.engine.options import Options
 from benchmark.engine.plan import Plan
 from benchmark.errors import RequestError
-from benchmark.speed.machine import convolution_rates, extra_bytes, operations_of
-from benchmark.speed.stopwatch import PARTS, STEP_PATH, Stopwatch, own_path, synchronise
+from benchmark.speed.machine import convolution_rates, extra_bytes, only_new_objects, operations_of
+from benchmark.speed.pairs import quartiles
+from benchmark.speed.stopwatch import PARTS, STEP_PATH, Stopwatch, own_path, seconds_of
 from benchmark.speed.subject import Subject
 
 REFERENCE = "finetune"
@@ -51,10 +51,7 @@ class StepSpeed:
     @property
     def quartiles(self) -> tuple[float, float]:
         """First and third quartile of the seconds of a step."""
-        if len(self.seconds) < 2:
-            return self.seconds[0], self.seconds[0]
-        first, _, third = statistics.quantiles(self.seconds, n=4, method="inclusive")
-        return first, third
+        return quartiles(self.seconds)
 
     @property
     def ratio(self) -> float:
@@ -100,6 +97,13 @@ def measure_speed(plans: Sequence[Plan], options: Options, old_tasks: Sequence[i
         if not 0 <= count <= most:
             raise RequestError(f"--old-tasks {count}: {plans[0].config.sequence} has {most + 1} "
                                f"tasks, so there are 0 to {most} old ones")
+    with only_new_objects():
+        return _measured(plans, options, old_tasks, steps, progress)
+
+
+def _measured(plans: Sequence[Plan], options: Options, old_tasks: Sequence[int], steps: int,
+              progress: Callable[[str], None]) -> SpeedReport:
+    most = len(plans[0].config.tasks) - 1
     subjects = [Subject(plan, options, 2 * steps + _WARM_UP + _EXTRA) for plan in plans]
     rates: list[float] = []
     found: list[StepSpeed] = []
@@ -132,7 +136,7 @@ def _measure_phase(subjects: Sequence[Subject], old_tasks: int, steps: int) -> l
             peak_bytes=subject.bytes + _peak_bytes(subject))
     for repetition in range(steps):
         for subject in _rotated(subjects, repetition):
-            found[subject.name].seconds.append(_seconds(subject))
+            found[subject.name].seconds.append(seconds_of(subject.step, subject.device))
     for repetition in range(steps):
         for subject in _rotated(subjects, repetition):
             for name, seconds in _parts(subject).items():
@@ -153,14 +157,6 @@ def _rotated(subjects: Sequence[Subject], repetition: int) -> list[Subject]:
     or a throttled device."""
     first = repetition % len(subjects)
     return [*subjects[first:], *subjects[:first]]
-
-
-def _seconds(subject: Subject) -> float:
-    synchronise(subject.device)
-    begin = time.perf_counter()
-    subject.step()
-    synchronise(subject.device)
-    return time.perf_counter() - begin
 
 
 def _parts(subject: Subject) -> dict[str, float]:

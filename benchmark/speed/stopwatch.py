@@ -116,6 +116,15 @@ def patched(replacements: Iterable[tuple[Any, str, Any]]) -> Iterator[None]:
             setattr(owner, name, value) if own else delattr(owner, name)
 
 
+def seconds_of(work: Callable[[], Any], device: torch.device) -> float:
+    """How long the device takes for `work`."""
+    synchronise(device)
+    begin = time.perf_counter()
+    work()
+    synchronise(device)
+    return time.perf_counter() - begin
+
+
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done all it was given."""
     if device.type == "cuda":

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmark.sweep.status import PlannedRun, State
+from benchmark.sweep.worker import Message
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """A change in one run: it began, an epoch ended, or the run ended."""
+    """A change in one run: it began, an epoch ended, it warned, or it ended."""
 
     run: PlannedRun
     state: State
@@ -21,9 +23,26 @@ class RunEvent:
     position: str = ""
     """Such as `phase 2/3, epoch 4/12`; empty as it begins."""
     reason: str = ""
-    """Why it failed or is busy."""
+    """Why it failed, is left or is elsewhere."""
+    warning: str = ""
+    """What the run warned of."""
     seconds: float = 0.0
-    """Time since it began."""
+    """Time since it began; zero of a run that was carried out elsewhere."""
+
+
+class RunObserver:
+    """Turns what the worker of one run tells into events."""
+
+    def __init__(self, run: PlannedRun) -> None:
+        self.run = run
+        self._begun: float | None = None
+
+    def event(self, message: Message) -> RunEvent:
+        """The event of a message that has just come."""
+        if self._begun is None:
+            self._begun = time.monotonic()
+        return RunEvent(self.run, message.state, message.fraction, message.position,
+                        message.reason, message.warning, time.monotonic() - self._begun)
 
 
 class SweepProgress:
@@ -32,6 +51,7 @@ class SweepProgress:
     def __init__(self, runs: Iterable[PlannedRun], workers: int) -> None:
         self.latest = {run.run_id: RunEvent(run, "left") for run in runs}
         self.workers = workers
+        self._numbers = {run_id: number for number, run_id in enumerate(self.latest, start=1)}
 
     def update(self, event: RunEvent) -> None:
         """Take in an event."""
@@ -39,7 +59,7 @@ class SweepProgress:
 
     def number(self, run: PlannedRun) -> int:
         """Position of a run in the sweep, counted from 1."""
-        return list(self.latest).index(run.run_id) + 1
+        return self._numbers[run.run_id]
 
     @property
     def running(self) -> list[RunEvent]:
@@ -56,7 +76,8 @@ class SweepProgress:
         Each run is expected to take the mean time of those done, less the fraction it has done.
         Workers share the runs that are left, but no single run is shared.
         """
-        done = [event.seconds for event in self.latest.values() if event.state == "done"]
+        done = [event.seconds for event in self.latest.values()
+                if event.state == "done" and event.seconds]
         if not done:
             return None
         left = [1 - event.fraction for event in self.latest.values()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -51,21 +52,29 @@ class Kind(ABC):
 
         `soft` and `temperature` matter where outputs are distributions (segmentation, binary):
         T^2 KL(teacher || student) when soft, cross-entropy against the teacher's pseudo-label
-        when not. The supervised loss against the pseudo-label where a kind says nothing else.
+        when not. The distance to the pseudo-label where a kind says nothing else.
         """
-        return self.loss_map(raw, self.pseudo_label(teacher))
+        return self.label_distance(raw, self.pseudo_label(teacher))
+
+    def label_distance(self, raw: Tensor, label: Tensor) -> Tensor:
+        """Distance per pixel [B, H, W] to a teacher's pseudo-label, every pixel counted."""
+        return self.loss_map(raw, label)
 
     def pseudo_label(self, raw: Tensor) -> Tensor:
         """The raw output as a target of this task, valid everywhere."""
         return self.prediction(raw)
 
     def groups(self, raw: Tensor, edges: Sequence[float] = TWO_GROUPS) -> Tensor:
-        """Group index [B, H, W] (int64) of every pixel by a teacher's raw output.
+        """Group index [B, H, W] (int64) of every pixel by a teacher's raw output."""
+        return self.label_groups(self.pseudo_label(raw), edges)
+
+    def label_groups(self, label: Tensor, edges: Sequence[float] = TWO_GROUPS) -> Tensor:
+        """Group index [B, H, W] (int64) of every pixel by a teacher's pseudo-label.
 
         Classes are their own groups. Other maps are cut at `edges` after min-max scaling of
         their channel mean to [0, 1] per image (HAD, section on balanced distillation).
         """
-        return cut(self.prediction(raw).mean(1), edges)
+        return cut(label.mean(1), edges) if label.dim() == 4 else label.long()
 
     def group_count(self, edges: Sequence[float] = TWO_GROUPS) -> int:
         """How many groups `groups` distinguishes."""
@@ -113,8 +122,13 @@ def cut(values: Tensor, edges: Sequence[float]) -> Tensor:
     low = values.amin(dim=(1, 2), keepdim=True)
     span = values.amax(dim=(1, 2), keepdim=True) - low
     scaled = torch.where(span > 0, (values - low) / span.clamp(min=torch.finfo(span.dtype).tiny), 0)
-    inner = torch.tensor(edges, dtype=values.dtype, device=values.device)
-    return torch.bucketize(scaled, inner)
+    return torch.bucketize(scaled, constant(tuple(edges), values.dtype, values.device))
+
+
+@cache
+def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Values as a tensor, which is kept: a copy to the device in each step would wait for it."""
+    return torch.tensor(values, dtype=dtype, device=device)
 
 
 def evaluated(kind: Kind, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -124,11 +138,9 @@ def evaluated(kind: Kind, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
     at an invalid pixel spoil the sums.
     """
     finite = raw.isfinite()
-    wrong = ~finite.all(1)
-    if wrong.any():
-        raw = torch.where(finite, raw, 0)
-    wrong &= kind.valid(target)
-    return kind.statistics(raw, target) | {NOT_FINITE.name: wrong.sum((1, 2))}
+    wrong = kind.valid(target) & ~finite.all(1)
+    return kind.statistics(torch.where(finite, raw, 0), target) | {
+        NOT_FINITE.name: wrong.sum((1, 2))}
 
 
 def kind_of(task: Task) -> Kind:

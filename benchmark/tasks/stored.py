@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 from benchmark.errors import DataError
 from benchmark.tasks.task import VOID
@@ -41,7 +41,7 @@ class StoredValues(BaseModel):
                                                    "without it the values are the indices")
     void: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = Field(
         (), description="value or values of pixels that do not count")
-    channels: PositiveInt = Field(1, description="channels of a map")
+    channels: int = Field(1, ge=1, le=1000, description="channels of a map")
     scale: FiniteFloat = Field(1.0, description="target = value * scale + offset")
     offset: FiniteFloat = 0.0
     invalid: Annotated[tuple[FiniteFloat, ...], BeforeValidator(_as_list)] = Field(

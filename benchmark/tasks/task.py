@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 VOID = 255
 """Label of pixels that count in no loss and no metric, for kinds whose targets are labels."""
+LONGEST_NAME = 64
+"""Letters of the name of a task, which names files too."""
 
 
 class Task(BaseModel):
@@ -30,7 +32,7 @@ class Task(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)
     kind: str
     channels: int = Field(ge=1, description="classes for segmentation, map channels otherwise")
     encoding: str = Field("plain", description="how a map answers to zooming; its kind has a list")

@@ -37,6 +37,7 @@ def test_a_run_is_shown_phase_by_phase(kind, terminal, shown, cache, tmp_path):
 RUNS = [PlannedRun(RunRequest(method, "rooms_s1"), method, Path(method), "", "left")
         for method in ("ewc", "mas", "er", "had")]
 EVENTS = [RunEvent(RUNS[0], "running"), RunEvent(RUNS[1], "running"),
+          RunEvent(RUNS[0], "running", 0.0, "phase 1/3, epoch 0/2"),
           RunEvent(RUNS[0], "running", 0.5, "phase 2/3, epoch 1/2"),
           RunEvent(RUNS[0], "done", 1.0, seconds=60.0), RunEvent(RUNS[2], "running"),
           RunEvent(RUNS[1], "failed", reason="no luck", seconds=100.0),
@@ -53,12 +54,13 @@ def show(kind, terminal):
     return out.file.getvalue()
 
 
-def test_a_sweep_in_a_log_has_a_line_for_each_begin_and_end():
+def test_a_sweep_in_a_log_has_lines_where_runs_begin_go_on_and_end():
     assert show(SweepLines, False).splitlines() == [
         "[1/4] ewc on rooms_s1, seed 0: begins", "[2/4] mas on rooms_s1, seed 0: begins",
         "[1/4] ewc on rooms_s1, seed 0: done in 60 s, about 2 min left",
         "[3/4] er on rooms_s1, seed 0: begins",
-        "[2/4] mas on rooms_s1, seed 0: failed in 2 min, about 60 s left"]
+        "[2/4] mas on rooms_s1, seed 0: failed in 2 min, about 60 s left",
+        "[3/4] er on rooms_s1, seed 0: goes on after phase 1/3, epoch 1/2"]
 
 
 def test_a_sweep_on_a_terminal_is_a_table_with_bars():

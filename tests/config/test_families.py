@@ -104,4 +104,5 @@ def test_the_papers_recipes_differ_from_the_code_only_where_they_say():
     paper, larger, released = (find_recipe(sequence, name).model_dump(exclude={"about"})
                                for name in ("paper_resnet18", "paper_resnet50", "released"))
     assert {key for key in paper if paper[key] != larger[key]} == {"backbone"}
-    assert {key for key in paper if paper[key] != released[key]} == {"normalise", "shuffle"}
+    assert {key for key in paper if paper[key] != released[key]} == {"normalise", "shuffle",
+                                                                    "align_corners"}

@@ -1,8 +1,10 @@
-"""Every real data set from files in its official layouts: prepare, verify, info, run."""
+"""Every data set from files as people have them: prepare, verify, info, run, validate, submit,
+report."""
 
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -49,7 +51,35 @@ def copy(request, tmp_path):
     return dataset, raw, sequence, settings
 
 
-def test_prepare_verify_info_and_run(copy, tmp_path, capsys):
+def assert_can_be_handed_in(runs: Path, to: Path, capsys) -> None:
+    """The runs below a folder are valid, can be packed, and have pages in a site."""
+    capsys.readouterr()
+    assert invoke(["validate", str(runs), "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out).values()) == {None}
+    archive = to / "handed_in.zip"
+    assert invoke(["submit", str(runs), "--to", str(archive), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert not printed["left_out"]
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(to / "unpacked")
+    assert invoke(["validate", str(to / "unpacked")]) == 0
+    assert invoke(["report", "--runs", str(to / "unpacked"), "--no-published",
+                   "--to", str(to / "site")]) == 0
+    assert len(list((to / "site" / "runs").glob("*.html"))) == len(printed["files"]) // 3
+
+
+@pytest.mark.parametrize(("sequence", "settings"), [
+    ("rooms_s2", ["dataset.train=12", "dataset.eval=4", "dataset.height=24", "dataset.width=32"]),
+    ("tabletop_s3", ["dataset.size=[24,32]", "recipe.crop=null", "recipe.crops_per_image=1",
+                     "recipe.flip=false"])])
+def test_what_comes_along_can_be_run_and_handed_in(sequence, settings, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    assert invoke(["run", "--method", "lwf", "--sequence", sequence, "--runs", str(runs),
+                   *options(QUICK), *options(settings)]) == 0
+    assert_can_be_handed_in(runs, tmp_path, capsys)
+
+
+def test_prepare_verify_info_run_and_hand_in(copy, tmp_path, capsys):
     dataset, raw, sequence, settings = copy
     root = tmp_path / "root"
     place, chosen = ["--root", str(root)], options(settings)
@@ -82,6 +112,7 @@ def test_prepare_verify_info_and_run(copy, tmp_path, capsys):
     assert record["dataset"]["fingerprint"] == made["fingerprint"]
     for metrics in record["matrix"].values():
         assert any(values[-1] is not None for values in metrics.values())
+    assert_can_be_handed_in(tmp_path / "runs", tmp_path, capsys)
 
 
 @pytest.mark.parametrize("dataset", ["nyuv2 official", "cityscapes official"])

@@ -114,7 +114,9 @@ def test_a_run_warns_and_its_record_survives_validation(
             assert (values[-1] is None) == (task.name == second)
     assert first_problem(folder) is None
     assert invoke(["table", "--runs", str(tmp_path / "runs"), "--no-published"]) == 0
-    assert record.reason in " ".join(capsys.readouterr().out.split())
+    table = " ".join(capsys.readouterr().out.split())
+    assert record.reason in table
+    assert f"{second} abs is undefined after phase 2, where predictions are not finite" in table
     statistics = load_statistics(folder)
     assert {key for key, each in statistics.items() if "not_finite" in each} == {
         (2, second), (3, second)}

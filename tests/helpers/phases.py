@@ -28,12 +28,12 @@ def method(name, **options):
 
 
 def make_phase(cache, old=("semantic", "depth"), new=("normal",), sequence="rooms_s1", settings=(),
-               network=None, new_backbone=False):
+               network=None, new_backbone=False, device="cpu"):
     """The phase in which `new` is learnt after `old`, on the first images."""
     plan = tiny_plan("finetune", sequence, settings=settings)
     store = open_store(plan, DataPaths(cache))
     block = Block(tuple(new), np.arange(IMAGES), dict.fromkeys(new, (0, IMAGES)))
-    return _phase(plan, store, block, len(old) + 1, old, network, new_backbone)
+    return _phase(plan, store, block, len(old) + 1, old, network, new_backbone, device)
 
 
 def sequence_phase(cache, number, network=None, sequence="rooms_s1", settings=()):
@@ -45,13 +45,13 @@ def sequence_phase(cache, number, network=None, sequence="rooms_s1", settings=()
     return _phase(plan, store, block, number, order[:number - 1], network)
 
 
-def _phase(plan, store, block, number, old, network, new_backbone=False):
+def _phase(plan, store, block, number, old, network, new_backbone=False, device="cpu"):
     recipe = plan.config.recipe
-    network = network or Network(recipe, seed=0)
+    network = (network or Network(recipe, seed=0)).to(device)
     for name in (*old, *block.tasks):
         if name not in network.tasks:
             network.add_head(store.tasks[name])
-    data = PhaseData(store, block, store.tasks, recipe, number, torch.device("cpu"))
+    data = PhaseData(store, block, store.tasks, recipe, number, torch.device(device))
     train = partial(train_phase, make_fabric("cpu", recipe.precision))
     return Phase(number, tuple(store.tasks[name] for name in block.tasks),
                  tuple(store.tasks[name] for name in old), network, data, train, new_backbone)

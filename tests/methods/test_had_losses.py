@@ -215,8 +215,10 @@ EDGE = Task(name="edge", kind="binary", channels=1)
 
 def term(task, student, teacher, **settings):
     """What `had` adds for one old task, before the weight."""
-    method = had.HAD(had.HAD.Config(**settings))
-    return method.old_loss(task, kind_of(task), tensor(student), tensor(teacher)).item()
+    method, kind, target = had.HAD(had.HAD.Config(**settings)), kind_of(task), tensor(teacher)
+    if method.config.targets == "hard":
+        target = kind.pseudo_label(target)
+    return method.old_loss(task, kind, tensor(student), target).item()
 
 
 @pytest.mark.parametrize("mean", MEANS)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.tasks import Task
+from benchmark.tasks.losses import kind_of
 from methods import had_released
 from tests.helpers import oracles
 from tests.helpers.random_maps import DELTA, K, losses, numeric_gradient, random, tensor
@@ -137,6 +139,19 @@ def test_released_normal_gradient():
     had_released.normal_term(at, tensor(teacher), 0.3, DELTA).backward()
     numeric = numeric_gradient(lambda x: oracles.released_normal(x, teacher, 0.3, DELTA), student)
     np.testing.assert_allclose(at.grad.numpy(), numeric, rtol=1e-6, atol=1e-8)
+
+
+def test_released_binary_term_cuts_the_logit_at_one_half_and_is_not_halved():
+    teacher = tensor(np.array([[[[0.7, 0.4], [0.2, -3.0]]]]))
+    student = tensor(np.array([[[[math.log(3), 0.0], [0.0, -math.log(3)]]]]))
+    task = Task(name="saliency", kind="binary", channels=1)
+    method = had_released.HADReleased(had_released.HADReleased.Config(weight=3))
+    term = method.share(2) * method.old_loss(task, kind_of(task), student, teacher)
+    # One pixel of four is positive: it weighs 3/4, each of the others 1/4.
+    balanced = 3 / 4 * math.log(4 / 3) + 1 / 4 * (2 * math.log(2) + math.log(4 / 3))
+    assert term.item() == pytest.approx(3 * balanced / 4, rel=1e-12)
+    on_the_cut = method.old_loss(task, kind_of(task), student, teacher.clamp(max=0.5))
+    assert method.share(2) * on_the_cut.item() == pytest.approx(term.item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("equal", (False, True))

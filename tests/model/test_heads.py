@@ -12,7 +12,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from benchmark.config.recipe import Recipe
 from benchmark.model.dilated import dilated_convolution
-from benchmark.model.heads import JOINT_WIDTH, Head, decode, upsample
+from benchmark.model.heads import JOINT_WIDTH, Head, decode_heads, upsample
 from benchmark.model.network import Network
 from benchmark.tasks import Task
 
@@ -80,7 +80,7 @@ def test_heads_together_compute_what_each_does(width):
     made = [Head(CHANNELS, classes, recipe(head_channels=width)).double() for classes in (1, 3, 5)]
     apart = copy.deepcopy(made)
     features = features_of((6, 8))
-    assert_equal(results(decode(made, features), features, made),
+    assert_equal(results(decode_heads(made, features), features, made),
                  results([head(features) for head in apart], features, apart))
 
 
@@ -89,7 +89,7 @@ def test_heads_of_which_one_is_in_eval_mode_keep_their_modes():
     made[0].eval()
     apart = copy.deepcopy(made)
     features = features_of((6, 8))
-    assert_equal(results(decode(made, features), features, made),
+    assert_equal(results(decode_heads(made, features), features, made),
                  results([head(features) for head in apart], features, apart))
 
 

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, one_line
 from benchmark.report.tables.build import sequence_tables
 from benchmark.report.tables.render import render
 from benchmark.report.tables.table import Cell, Column, Row, marked
-from benchmark.report.tables.text import one_line
 
 TASKS = ("semantic", "edges", "depth")
 

@@ -271,7 +271,7 @@ def test_an_infinite_number_is_refused_with_its_place(copied):
     folder = copied()
     edit(folder, put("config.dataset.seed", 77777))
     rename("77777", "1e999")(folder)
-    assert first_problem(folder) == "config.dataset.seed is inf"
+    assert first_problem(folder).endswith("config.dataset.seed is inf")
 
 
 def test_folders_and_globs_of_records(copied, capsys, tmp_path):

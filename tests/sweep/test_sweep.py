@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from benchmark.cli import sweep
 from benchmark.cli.app import invoke
 from benchmark.config.family import find_sequence
 from benchmark.data.sources.source import DataPaths
@@ -24,11 +23,13 @@ from benchmark.engine.plan import make_plan
 from benchmark.engine.request import RunRequest
 from benchmark.record import load_record
 from benchmark.registry import find_method, method_names
-from benchmark.sweep import pool
 from benchmark.sweep.jobs import run_requests
-from benchmark.sweep.pool import run_all
+from benchmark.sweep.launchers import launcher
+from benchmark.sweep.launchers.local import LocalLauncher
 from benchmark.sweep.progress import RunEvent, SweepProgress
+from benchmark.sweep.schedule import Sweep
 from benchmark.sweep.status import PlannedRun, plan_runs
+from benchmark.sweep.worker import DAMAGED_FILE, Deadline
 from tests.helpers.tiny import TINY
 
 QUICK = (*TINY, "recipe.epochs=1")
@@ -97,7 +98,12 @@ def test_all_methods_come_on_one_sequence_and_seed_before_the_next():
     (["--method-set", "mas:weight=3"], "unknown method 'mas'. Known: ewc"),
     (["--method-set", "wait=3"], "Did you mean weight"),
     (["--set", "recipe.epoch=3"], "Did you mean"),
-    (["--launcher", "slurm"], "unknown launcher 'slurm'. Known: local"),
+    (["--launcher", "slum"], "unknown launcher 'slum'. Did you mean slurm?"),
+    (["--slurm", "time=5"], "--slurm means nothing to --launcher local"),
+    (["--ray-address", "auto"], "--ray-address means nothing to --launcher local"),
+    (["--per-gpu", "2", "--device", "cpu"], "--per-gpu: no GPU is used here"),
+    (["--max-hours", "-1"], "--max-hours -1.0: write a number of hours"),
+    (["--max-hours", "nan"], "--max-hours nan: write a number of hours"),
     (["--device", "abacus"], "unknown device 'abacus'"),
     (["--data-root", "nowhere"], "--data-root nowhere is not a folder")])
 def test_wrong_requests_start_nothing(more, message, tmp_path, monkeypatch, capsys):
@@ -150,17 +156,17 @@ def test_failures_are_reported_and_the_rest_is_done(tiny, tmp_path, capsys):
     busy = runs / planned[4]["run_id"]
     busy.mkdir(parents=True)
     with FileLock(busy / ".lock"):
-        assert invoke([*request, "--json"]) == 1
+        assert invoke([*request, "--json", "--no-wait"]) == 75
     out, err = capsys.readouterr()
     found = json.loads(out)
-    assert [each["state"] for each in found] == 3 * ["failed"] + ["done", "busy"]
+    assert [each["state"] for each in found] == 3 * ["failed"] + ["done", "elsewhere"]
     for each, reason in zip(found, ("signal 9 (Killed)", "KeyError: 'depth'", "loss is nan", "",
                                     "is being run by another process"), strict=True):
         assert reason in each["reason"]
     assert "its last words: out of luck" in found[0]["reason"]
-    assert "5 runs: 0 done, 5 left" in err
+    assert "5 runs: 0 done, 1 running elsewhere, 4 left" in err
     assert "[4/5] finetune on rooms_s1, seed 0: done in" in err
-    assert "3 of 5 runs failed; --retry-failed" in err
+    assert "1 of 5 runs are not finished; the same command goes on" in err
 
     record = load_record(runs / found[3]["run_id"])
     assert record.matrix == tiny("finetune", settings=["recipe.epochs=1"]).record.matrix
@@ -182,7 +188,7 @@ def test_finished_runs_start_no_process_and_old_failures_are_reported(tiny, tmp_
         raise AssertionError("a process was started")
 
     folder = tiny("finetune", settings=["recipe.epochs=1"]).folder
-    monkeypatch.setattr(pool, "run_all", nothing)
+    monkeypatch.setattr(launcher, "make_launcher", nothing)
     request = words("--methods", "finetune", "--sequences", "rooms_s1", "--runs",
                     str(folder.parent))
     assert invoke(request) == 0
@@ -193,8 +199,22 @@ def test_finished_runs_start_no_process_and_old_failures_are_reported(tiny, tmp_
     err = capsys.readouterr().err
     assert "failed: finetune on rooms_s1, seed 0: no luck" in err
     assert "lhlbench run --method finetune" in err
+    assert "1 of 1 runs failed; --retry-failed tries them again" in err
     with pytest.raises(AssertionError, match="a process was started"):
         invoke([*request, "--retry-failed"])
+
+
+def test_a_damaged_record_is_a_failure_that_can_be_tried_again(tiny, capsys):
+    folder = tiny("finetune", settings=["recipe.epochs=1"]).folder
+    before = load_record(folder)
+    (folder / "record.json").write_text('{"schema": 1')
+    request = words("--methods", "finetune", "--sequences", "rooms_s1", "--runs",
+                    str(folder.parent), "--device", "cpu")
+    assert invoke(request) == 1
+    assert "record.json: not a record" in capsys.readouterr().err
+    assert invoke([*request, "--retry-failed"]) == 0
+    assert load_record(folder).matrix == before.matrix
+    assert (folder / DAMAGED_FILE).read_text() == '{"schema": 1'
 
 
 def test_stopping_leaves_runs_that_go_on(cache, tmp_path):
@@ -202,11 +222,14 @@ def test_stopping_leaves_runs_that_go_on(cache, tmp_path):
                       checkpoint_seconds=0)
     request = RunRequest("finetune", "rooms_s1", 0, (*TINY, "recipe.epochs=40"))
     (run,) = plan_runs([request], options)
-    events = run_all([run], options, 1)
+    events = Sweep(options).run_all([run], LocalLauncher([None], threads=1))
     for event in events:
         if event.fraction > 0.1:
             break
     assert event.position.startswith("phase 1/3, epoch ")
+    (seen,) = plan_runs([request], options)
+    assert seen.state == "elsewhere"
+    assert "is being run by another process" in seen.reason
     events.close()
     assert (run.folder / "inside.safetensors").exists()
     assert not [file for file in run.folder.iterdir() if file.name.startswith(".inside")]
@@ -215,17 +238,22 @@ def test_stopping_leaves_runs_that_go_on(cache, tmp_path):
     (again,) = plan_runs([request], options)
     assert again.state == "left"
 
+    saved = (run.folder / "inside.safetensors").stat().st_ino
+    late = Sweep(options, deadline=Deadline(0))
+    assert not list(late.run_all([again], LocalLauncher([None], threads=1)))  # nothing is begun
+    events = Sweep(options, deadline=_After(20)).run_all([again], LocalLauncher([None], threads=1))
+    *_, last = events
+    assert last.state == "left"
+    assert "left off in phase 1 after epoch" in last.reason
+    assert (run.folder / "inside.safetensors").stat().st_ino != saved
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
-    def interrupted(runs, *rest):
-        yield RunEvent(runs[0], "done", seconds=1.0)
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(pool, "run_all", interrupted)
-    assert invoke(words("--methods", "ewc,finetune", "--sequences", "rooms_s1", "--runs",
-                        str(tmp_path))) == 130
-    assert "interrupted; 1 of 2 runs are done, and the same command goes on" in (
-        capsys.readouterr().err)
+class _After(Deadline):
+    """A deadline that is over when it has been asked some times, in each process."""
+
+    def passed(self):
+        object.__setattr__(self, "at", self.at - 1)
+        return self.at < 0
 
 
 def test_a_method_changed_meanwhile_is_not_run_under_its_old_name(cache, tmp_path):
@@ -233,7 +261,7 @@ def test_a_method_changed_meanwhile_is_not_run_under_its_old_name(cache, tmp_pat
     options = Options(runs=tmp_path / "runs", data_paths=DataPaths(cache), device="cpu")
     (run,) = plan_runs([RunRequest(str(file), "rooms_s1", 0, QUICK)], options)
     file.write_text(file.read_text() + "\n# another idea\n")
-    *_, last = run_all([run], options, 1)
+    *_, last = Sweep(options).run_all([run], LocalLauncher([None], threads=1))
     assert last.state == "failed"
     assert "changed after the sweep had begun" in last.reason
     assert not run.folder.exists()
@@ -273,9 +301,9 @@ def test_time_left_is_what_is_left_at_the_pace_so_far(seconds, left, shares, wor
 def test_cores_are_divided_unless_the_user_says(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert [sweep._threads(workers) for workers in (1, 3, 20)] == [8, 2, 1]
+    assert [launcher.threads_each(workers) for workers in (1, 3, 20)] == [8, 2, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert sweep._threads(2) is None
+    assert launcher.threads_each(2) is None
 
 
 def test_a_run_alone_and_a_run_of_a_sweep_have_the_same_name(cache, tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,10 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from benchmark.errors import DataError
+from benchmark.files import read_file, require_regular
 from benchmark.tasks.stored import FormError
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+
+LARGEST_FILE = 1 << 30
+"""Bytes of a file that is read as a whole."""
 
 _HEADERS = Lock()
 """Held while an npy file is opened: numpy parses headers with `ast`, which fails at times when
@@ -31,13 +36,22 @@ _GREY, _RGB, _PALETTE = 0, 2, 3
 _COLOURS = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", 4: "grey+alpha", 6: "RGB+alpha"}
 
 
+def read_bytes(path: Path) -> bytes:
+    """The content of a data set's file. Raises `DataError` for a pipe, a device, or `LARGEST_FILE`
+    and more."""
+    try:
+        return read_file(path, LARGEST_FILE)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
     """A JPEG or PNG photograph as uint8 [3, H, W]; grey ones are repeated in all channels.
 
     Raises `DataError` when the file is damaged, of another format, has 16 bits, transparent
     pixels or an EXIF rotation: viewers turn such a photograph, but nothing turns its labels.
     """
-    data = _bytes(path)
+    data = read_bytes(path)
     if data.startswith(_PNG) and (bits := _png_form(path, data)[0]) > 8:
         raise DataError(f"{path} has {bits} bits per channel; save the image with 8 bits")
     image = _open(path, data)
@@ -58,7 +72,7 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
     For photographs without labels; those of a data set are read by `read_image`. Raises `DataError`
     when the file is damaged or of another format.
     """
-    opened = _open(path, _bytes(path))
+    opened = _open(path, read_bytes(path))
     image = ImageOps.exif_transpose(opened)
     if image.mode.startswith("I"):  # 16 bits of grey
         grey = (np.asarray(image).clip(0, 65535) // 257).astype(np.uint8)
@@ -71,7 +85,7 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
 
 def read_index(path: Path) -> NDArray[np.uint8]:
     """A PNG of one 8-bit channel, grey or palette, as its stored values: uint8 [H, W]."""
-    data = _bytes(path)
+    data = read_bytes(path)
     bits, colour = _png_form(path, data)
     if (bits, colour) != (8, _GREY) and colour != _PALETTE:
         raise FormError(f"{path} is a PNG of {bits}-bit {_COLOURS[colour]}; class indices need "
@@ -85,7 +99,7 @@ def read_png(path: Path, bits: int, channels: int) -> NDArray[Any]:
     The file must be grey for one channel and RGB for three, and really have `bits` per channel:
     a 16-bit map read as 8 bits would lose its low byte unseen.
     """
-    data = _bytes(path)
+    data = read_bytes(path)
     found, colour = _png_form(path, data)
     wanted = _GREY if channels == 1 else _RGB
     if (found, colour) != (bits, wanted):
@@ -107,12 +121,13 @@ def read_npy(path: Path, channels: int | None = None,
     file ([C, H, W] with `channels_first`; [H, W] will do for one channel), returned [C, H, W].
     """
     try:
+        require_regular(path, sys.maxsize)
         # A memory map also checks the size of the file before a single byte is allocated.
         with _HEADERS:
             array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, SyntaxError) as error:
+    except (ValueError, EOFError, SyntaxError, OverflowError) as error:
         raise DataError(f"{path} is damaged or not an npy file of numbers ({error}); "
                         "write it with numpy.save") from None
     kinds, names = ("iub", "whole numbers") if channels is None else ("iuf", "real numbers")
@@ -162,13 +177,6 @@ def resize_label(label: NDArray[Any], size: Size) -> NDArray[Any]:
     return label[..., rows[:, None], columns]
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-
-
 def _png_form(path: Path, data: bytes) -> tuple[int, int]:
     """Bits per channel and colour type, from the header: Pillow's modes hide both."""
     if not data.startswith(_PNG):
@@ -192,8 +200,10 @@ def _open(path: Path, data: bytes) -> Image.Image:
                         "convert it or copy it again") from None
     except Image.DecompressionBombError as error:
         raise DataError(f"{path} is too large: {error}") from None
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError) as error:
         raise _damaged(path, str(error)) from None
+    if image.mode == "P" and image.palette is None:
+        raise _damaged(path, "it has no palette")
     return image
 
 

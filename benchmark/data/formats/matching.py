@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -12,12 +13,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from benchmark.errors import DataError, RequestError
+from benchmark.errors import DataError, RequestError, shortened
 
 
 def _check_glob(pattern: str) -> str:
     path = PurePath(pattern)
-    if not pattern.strip() or path.is_absolute() or ".." in path.parts:
+    if (not pattern.strip() or not path.parts or path.is_absolute() or ".." in path.parts
+            or "\0" in pattern):
         raise ValueError(f"'{pattern}' must be a pattern below root, without '..', "
                          "such as rgb/*.jpg")
     if any("**" in part and part != "**" for part in path.parts):
@@ -91,15 +93,19 @@ def find_root(root: str, family: Path, data_root: Path | None) -> Path:
 
     Raises `DataError` when there is none, or when a relative `root` contains '..'.
     """
-    path = Path(root).expanduser()
+    try:
+        path = Path(root).expanduser()
+    except RuntimeError:
+        raise DataError(f"root: nobody here has the home folder of '{shortened(root)}'") from None
     if not path.is_absolute() and ".." in path.parts:
         raise DataError(f"root: '{root}' leaves its folder with '..'; write the absolute path, or "
                         "the name of a folder below --data-root")
     tried = dict.fromkeys(base / path for base in (family, data_root) if base is not None)
     for folder in tried:
-        if folder.is_dir():
+        if os.path.isdir(folder):
             return folder.resolve()
-    raise DataError(f"root: there is no folder {' and no folder '.join(map(str, tried))}; "
+    names = (shortened(str(folder), 300) for folder in tried)
+    raise DataError(f"root: there is no folder {' and no folder '.join(names)}; "
                     "correct root, or say --data-root where your data is")
 
 
@@ -109,8 +115,12 @@ def find_files(root: Path, pattern: str, what: str) -> dict[str, Path]:
     Raises `DataError` when nothing matches, when two files have one stem, and when a link leads
     out of `root`.
     """
-    found = sorted(path for path in root.glob(pattern) if not path.is_dir() and not any(
-        part.startswith(".") for part in path.relative_to(root).parts))
+    try:
+        found = sorted(path for path in root.glob(pattern) if not path.is_dir() and not any(
+            part.startswith(".") for part in path.relative_to(root).parts))
+    except OSError as error:  # a name that is too long
+        raise DataError(f"{what}: '{shortened(pattern)}' cannot be looked for in {root}: "
+                        f"{error.strerror}") from None
     if not found:
         raise DataError(f"{what}: no file matches '{pattern}' in {root}; correct the pattern "
                         "(capital letters count) or root")

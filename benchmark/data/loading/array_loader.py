@@ -72,9 +72,7 @@ class ArrayLoader:
         See `decoded` for their form. Streaming reads ahead in threads; the order is kept.
         """
         if not self.streamed:
-            for request in requests:
-                yield {name: self._held[name].index_select(0, positions.to(self._device))
-                       for name, positions in request.items()}
+            yield from self._held_batches(requests)
             return
         with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
             coming: deque[Future[dict[str, Tensor]]] = deque()
@@ -88,6 +86,14 @@ class ArrayLoader:
             finally:
                 for future in coming:
                     future.cancel()
+
+    def _held_batches(self,
+                      requests: Sequence[Mapping[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+        names = list(requests[0]) if requests else []
+        rows = [on_device([request[name] for request in requests], self._device) for name in names]
+        for positions in zip(*rows, strict=True):
+            yield {name: self._held[name].index_select(0, each)
+                   for name, each in zip(names, positions, strict=True)}
 
     def _arrived(self, future: Future[dict[str, Tensor]]) -> dict[str, Tensor]:
         return {name: self.decoded(name, raw.to(self._device, non_blocking=True))
@@ -110,6 +116,12 @@ class ArrayLoader:
         if codec is not None:
             return decode(codec, raw)
         return raw.float() if raw.is_floating_point() else raw
+
+
+def on_device(parts: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Tensors [n_i, ...] on the device, copied there together: a copy for each would make every
+    step wait."""
+    return list(torch.cat(list(parts)).to(device).split([len(part) for part in parts]))
 
 
 def decode(codec: Codec, raw: Tensor) -> Tensor:

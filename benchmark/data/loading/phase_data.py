@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmark.config.recipe import Recipe
-from benchmark.data.loading.array_loader import ArrayLoader, Preload, pixels
+from benchmark.data.loading.array_loader import ArrayLoader, Preload, on_device, pixels
 from benchmark.data.loading.augment import augment
 from benchmark.data.loading.blocks import Block, batch_sizes
 from benchmark.data.store.files import IMAGE, Store
@@ -40,6 +40,7 @@ class PhaseData:
         """Raises `RequestError` when a task has no valid pixel in its whole block, or when crops
         are larger than the images."""
         self._recipe, self._seed, self._count = recipe, seed, len(block.images)
+        self._device = device
         self._check_crop(store.array("train", IMAGE).shape[-2:])
         self._kinds = {name: kind_of(tasks[name]) for name in block.tasks}
         self._labelled = block.labelled
@@ -109,13 +110,13 @@ class PhaseData:
 
     def _batches(self, plan: list[Tensor], generator: torch.Generator | None) -> Iterator[Batch]:
         arriving = self._open().batches([self._request(each) for each in plan])
-        for positions, found in zip(plan, arriving, strict=True):
+        for positions, found in zip(on_device(plan, self._device), arriving, strict=True):
             images = pixels(found.pop(IMAGE))
             targets = {name: self._only_labelled(name, target, positions)
                        for name, target in found.items()}
             if generator is not None and not self.fixed:
                 images, targets = augment(images, targets, self._kinds, self._recipe, generator)
-            yield Batch(images, positions.to(images.device), targets)
+            yield Batch(images, positions, targets)
 
     def _request(self, positions: Tensor) -> dict[str, Tensor]:
         request = {IMAGE: positions}
@@ -127,7 +128,8 @@ class PhaseData:
     def _only_labelled(self, name: str, target: Tensor, positions: Tensor) -> Tensor:
         """The targets, invalid for images that carry no label of the task."""
         start, stop = self._labelled[name]
+        if stop - start == len(self):
+            return target
         foreign = (positions < start) | (positions >= stop)
-        if foreign.any():
-            target[foreign.to(target.device)] = self._kinds[name].invalid
-        return target
+        return target.masked_fill_(foreign.view(-1, *[1] * (target.dim() - 1)),
+                                   self._kinds[name].invalid)

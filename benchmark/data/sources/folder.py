@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, field_validator
 
 from benchmark.data.formats import decode
 from benchmark.data.formats.filling import fill
 from benchmark.data.formats.labels import LabelFiles
 from benchmark.data.formats.matching import EvalRule, Glob, Item, find_files, find_root, match
 from benchmark.data.formats.reader import DatasetReader, Targets
-from benchmark.data.sources.source import DataPaths, SourceConfig
+from benchmark.data.sources.source import DataPaths, Pixels, SourceConfig
 from benchmark.data.store.files import IMAGE, SPLITS, Split, Store
 from benchmark.data.store.writer import StoreWriter, build
-from benchmark.errors import DataError
+from benchmark.errors import DataError, shortened
 from benchmark.files import digest
+from benchmark.tasks.task import LONGEST_NAME
 
 SUMMARY = "your own images and labels, described in the sequence family's file"
 
@@ -34,7 +35,7 @@ class Config(SourceConfig):
     root: str = Field(min_length=1, description="folder of the data: absolute, or "
                                                 "relative to this file or to --data-root")
     images: Glob
-    size: tuple[PositiveInt, PositiveInt] | None = Field(
+    size: tuple[Pixels, Pixels] | None = Field(
         None, description="height and width to resize to; default: as the files are")
     tasks: dict[str, LabelFiles] = Field(min_length=1)
     split: EvalRule
@@ -45,8 +46,9 @@ class Config(SourceConfig):
         if IMAGE in tasks:
             raise ValueError(f"'{IMAGE}' names the images; give the task another name")
         for name in tasks:
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-                raise ValueError(f"task '{name}': names are small letters, digits and _")
+            if not re.fullmatch(rf"[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}", name):
+                raise ValueError(f"task '{shortened(name)}': names are small letters, digits and "
+                                 f"_, {LONGEST_NAME} at most")
         return tasks
 
     def named_kinds(self) -> dict[str, str]:

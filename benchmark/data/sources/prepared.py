@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from benchmark.data.formats.filling import fill
 from benchmark.data.formats.reader import DatasetReader, Layout
-from benchmark.data.sources.source import DataPaths, SourceConfig
+from benchmark.data.sources.source import DataPaths, Pixels, SourceConfig
 from benchmark.data.store.files import MANIFEST, Manifest, Store
 from benchmark.data.store.writer import build
 from benchmark.errors import DataError, RequestError, unknown
@@ -36,7 +36,7 @@ class PreparedConfig(SourceConfig):
     location_options: ClassVar[tuple[str, ...]] = ("layout",)
     """Options that say where to read, not what: not part of a store's name or manifest."""
 
-    size: tuple[PositiveInt, PositiveInt] = Field(
+    size: tuple[Pixels, Pixels] = Field(
         description="height and width in pixels; images and labels are resized to it")
     layout: str | None = Field(None, description="which layout to read where several are found")
 

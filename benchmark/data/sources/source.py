@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Annotated, Any, Protocol, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.config.yaml_file import validate
 from benchmark.data.store.files import Store
@@ -16,6 +16,10 @@ from benchmark.errors import RequestError, unknown
 
 _MODULES = {name: f"benchmark.data.sources.{name}" for name in (
     "cityscapes", "folder", "nyuv2", "pascal_context", "rooms", "taskonomy")}
+
+
+Pixels = Annotated[int, Field(gt=0, le=1 << 14)]
+"""Height or width of the images of a store."""
 
 
 class SourceConfig(BaseModel):

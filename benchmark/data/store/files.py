@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from benchmark.config.json_file import parse_json
 from benchmark.data.store.codec import Codec
 from benchmark.errors import DataError, unknown
-from benchmark.files import digest
+from benchmark.files import digest, read_file, require_regular
 from benchmark.tasks import Task
 from benchmark.tasks.registry import UnknownKind
 
@@ -28,6 +29,8 @@ Split = Literal["train", "eval"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 IMAGE = "image"
 MANIFEST = "manifest.json"
+_LARGEST_MANIFEST = 1 << 28
+"""Bytes; it names every file of a data set."""
 
 
 class ArrayInfo(BaseModel):
@@ -85,16 +88,18 @@ class Store:
         self.folder = folder
         path = folder / MANIFEST
         try:
-            text = path.read_bytes()
+            text = read_file(path, _LARGEST_MANIFEST)
             self.manifest = Manifest.model_validate_json(text)
         except FileNotFoundError:
             raise DataError(f"{folder} is not a store: it has no {MANIFEST}") from None
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from None
         except ValidationError as error:
             raise DataError(f"{path} is damaged ({error.errors()[0]['msg']}); "
                             "delete the folder to have it made again") from None
         except UnknownKind as error:
             raise DataError(f"{path}: {error}") from None
-        self._require_fingerprint(path, json.loads(text))
+        self._require_fingerprint(path, text)
         self.tasks = {task.name: task for task in self.manifest.tasks}
         wanted = {f"{split}/{name}" for split in self.manifest.images
                   for name in (IMAGE, *self.tasks)}
@@ -107,12 +112,13 @@ class Store:
                                 f"{list(info.shape)}); delete the folder to have it made again")
         self._arrays = {key: self._open(key, info) for key, info in self.manifest.arrays.items()}
 
-    def _require_fingerprint(self, path: Path, content: dict[str, Any]) -> None:
+    def _require_fingerprint(self, path: Path, text: bytes) -> None:
         """Compared as written: a later version's defaults of tasks are no part of it."""
         try:
+            content = parse_json(text)
             found = fingerprint_of(content["version"], content["tasks"], content["arrays"],
                                    content.get("marks", {}))
-        except ValueError:  # NaN and infinity are no JSON
+        except (ValueError, RecursionError):  # NaN and infinity are no JSON
             found = "none"
         if found != self.manifest.fingerprint:
             raise DataError(f"{path} was changed: its fingerprint is {self.manifest.fingerprint}, "
@@ -121,16 +127,16 @@ class Store:
     def _open(self, key: str, info: ArrayInfo) -> NDArray[Any]:
         path = self.folder / f"{key}.npy"
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            require_regular(path, sys.maxsize)
+            array = np.lib.format.open_memmap(path, mode="r")
+        except (OSError, ValueError, EOFError, SyntaxError, OverflowError) as error:
             raise DataError(f"{path} cannot be read ({error}); delete {self.folder} "
                             "to have it made again") from None
         if array.shape != info.shape or str(array.dtype) != info.dtype:
             raise DataError(f"{path} holds {array.dtype}{list(array.shape)}, the manifest says "
                             f"{info.dtype}{list(info.shape)}; delete {self.folder} "
                             "to have it made again")
-        found: NDArray[Any] = array
-        return found
+        return array
 
     @property
     def fingerprint(self) -> str:

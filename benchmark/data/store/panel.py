@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.store.files import IMAGE, Split, Store
-from benchmark.files import write_atomically
+from benchmark.files import write_atomically, writing
 from benchmark.tasks.appearance import coloured
 from benchmark.tasks.registry import find_kind
 
@@ -44,7 +44,8 @@ def draw_samples(store: Store, path: Path) -> None:
             if index == 0 or "\n" in title:
                 place.set_title(title, fontsize=8)
         axes[index][0].set_ylabel(f"{split} {row}", fontsize=8)
-    write_atomically(path, lambda to: figure.savefig(to, format="png"))
+    with writing(path):
+        write_atomically(path, lambda to: figure.savefig(to, format="png"))
 
 
 def _spread(count: int, wanted: int) -> list[int]:

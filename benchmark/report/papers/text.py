@@ -6,11 +6,12 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmark.errors import one_line
 from benchmark.report.papers.build import Pair, PaperTable
 from benchmark.report.papers.published import Published
 from benchmark.report.runs.summary import MISSING, heading, number_text
 from benchmark.report.tables.render import render_as
-from benchmark.report.tables.text import RowBlock, TextCell, TextTable, one_line
+from benchmark.report.tables.text import RowBlock, TextCell, TextTable
 from benchmark.tasks.metric_values import metric_title
 
 if TYPE_CHECKING:

@@ -13,13 +13,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
-from benchmark.files import write_atomically
+from benchmark.files import digest, write_atomically, writing
 from benchmark.report.plots.style import SETTINGS, TEXT_SIZE, TITLE_SIZE
 
 NARROWEST = 4.0
 """Inches: narrower figures would break their titles into many lines."""
 MARGIN = 0.12
 """Inches left free around the heading."""
+LONGEST_NAME = 150
+"""Letters of the name of a file."""
 
 
 class NotDrawn(UserWarning):
@@ -72,8 +74,10 @@ def wrapped(text: str, width: float, size: float = TEXT_SIZE) -> str:
 
 
 def file_name(title: str, used: Container[str]) -> str:
-    """`title` as the name of a file that is not in `used`."""
+    """`title` as the name of a file that is not in `used`; a long one is cut, with a hash."""
     plain = re.sub(r"[^A-Za-z0-9.=_-]+", "_", title).strip("_")
+    if len(plain) > LONGEST_NAME:
+        plain = f"{plain[:LONGEST_NAME]}-{digest(title)[:8]}"
     name, count = plain, 1
     while name in used:
         count += 1
@@ -100,5 +104,6 @@ def _save(figure: Figure, file: Path, **how: Any) -> Path:
         with rc_context(SETTINGS):
             figure.savefig(path, format=suffix, metadata=about, **how)
 
-    write_atomically(file, write)
+    with writing(file):
+        write_atomically(file, write)
     return file

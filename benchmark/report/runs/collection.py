@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -12,11 +11,6 @@ from pathlib import Path
 from benchmark.errors import RequestError, unknown
 from benchmark.record import RECORD_FILE, STATISTICS_FILE, Record, load_record
 from benchmark.report.runs.settings import conditions, flatten
-
-LARGEST_RECORD = 1 << 24
-"""Bytes of a `record.json`; those of ten tasks have some ten thousand."""
-LARGEST_STATISTICS = 1 << 32
-"""Bytes of all arrays of a `statistics.npz`, uncompressed."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,8 @@ class RunCollection:
 
 
 def collect(runs: Path, published: Path | None = None) -> RunCollection:
-    """Every record below `runs` and `published`; of one run id, the one below `runs`.
+    """Every record below `runs` and `published`; of one run id, the one below `runs`, and among
+    those the one in the folder of that name.
 
     Folders that do not exist hold no records. A damaged record is a warning, not an error: one
     bad file must not hide every other result.
@@ -96,10 +91,14 @@ def collect(runs: Path, published: Path | None = None) -> RunCollection:
             except RequestError as error:
                 warnings.append(f"left out: {error}")
                 continue
-            kept = by_id.setdefault(found.record.run_id, found)
-            if kept is not found and kept.published == found.published:
-                warnings.append(f"left out: {file}: {kept.folder} already holds run "
-                                f"{found.record.run_id}")
+            run_id = found.record.run_id
+            other = by_id.setdefault(run_id, found)
+            if other is found or other.published != found.published:
+                continue
+            if found.folder.name == run_id:  # the run itself, and the other is a copy
+                by_id[run_id], other, found = found, found, other
+            warnings.append(f"left out: {found.folder / RECORD_FILE}: {other.folder} holds run "
+                            f"{run_id}")
     ordered = [by_id[run_id] for run_id in sorted(by_id)]
     return RunCollection(tuple(run for run in ordered if run.record.status == "complete"),
                          tuple(run for run in ordered if run.record.status == "failed"),
@@ -130,22 +129,16 @@ def _records_at(place: Path) -> list[Path]:
 
 
 def require_plain(folder: Path) -> None:
-    """Refuse links out of a run's folder, and files no run would leave. Raises `RequestError`."""
+    """Raise `RequestError` for a record or statistics that are a link out of the run's folder."""
     for name in (RECORD_FILE, STATISTICS_FILE):
         file = folder / name
-        if not file.resolve().is_relative_to(folder.resolve()):
+        if not leads_inside(file, folder):
             raise RequestError(f"{file} is a link out of its folder; copy the file")
-    record, statistics = folder / RECORD_FILE, folder / STATISTICS_FILE
-    if record.is_file() and record.stat().st_size > LARGEST_RECORD:
-        raise RequestError(f"{record} is larger than {LARGEST_RECORD} bytes: not a record")
-    if statistics.is_file():
-        try:
-            with zipfile.ZipFile(statistics) as archive:
-                members = archive.infolist()
-        except (OSError, zipfile.BadZipFile) as error:
-            raise RequestError(f"{statistics}: not readable statistics: {error}") from None
-        if sum(member.file_size for member in members) > LARGEST_STATISTICS:
-            raise RequestError(f"{statistics} unpacks to more than {LARGEST_STATISTICS} bytes")
-        names = [member.filename for member in members]
-        if len(set(names)) != len(names):
-            raise RequestError(f"{statistics}: {max(names, key=names.count)} is in it twice")
+
+
+def leads_inside(file: Path, folder: Path) -> bool:
+    """Whether a file, links followed, lies in `folder`."""
+    try:
+        return file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False

@@ -7,13 +7,14 @@ run that `benchmark.report.runs.scoring` computes from the same matrices.
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmark.config.overrides import setting_text
 from benchmark.data.formats.reader import import_optional
-from benchmark.errors import RequestError, unknown
+from benchmark.errors import RequestError, one_line, unknown
+from benchmark.files import readable_json
 from benchmark.record import STATISTICS_FILE, load_statistics
 from benchmark.report.runs.collection import StoredRun
 from benchmark.report.runs.grid import Grid, MethodRuns, RunKey, family_of, order_number
@@ -23,6 +24,9 @@ from benchmark.tasks.metric_values import values_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_FORMULA = ("=", "+", "-", "@")
+"""Signs with which a spreadsheet takes a text for a formula."""
 
 TIDY = {"run_id": "str", "method": "str", "label": "str", "sequence": "str", "family": "str",
         "order": "int64", "seed": "int64", "phase": "int64", "task": "str", "kind": "str",
@@ -64,16 +68,38 @@ def frame_bytes(frame: pd.DataFrame, format: str) -> bytes:
     Raises `RequestError` for another format, and when the package for Parquet is missing.
     """
     if format == "csv":
-        return frame.to_csv(index=False, lineterminator="\n").encode()
+        texts = {name: frame[name].map(csv_cell) for name in map(str, frame)
+                 if frame[name].dtype.kind == "O"}
+        return frame.assign(**texts).rename(columns=csv_cell).to_csv(
+            index=False, lineterminator="\n").encode()
     if format == "json":
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        return f"{json.dumps(rows, indent=1, allow_nan=False, ensure_ascii=False)}\n".encode()
+        return f"{readable_json(rows)}\n".encode()
     if format == "parquet":
         import_optional("pyarrow", "hub", "writing Parquet files")
         buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
+        mixed = {name: frame[name].map(setting_text) for name in map(str, frame)
+                 if _is_mixed(frame[name])}
+        frame.assign(**mixed).to_parquet(buffer, index=False)
         return buffer.getvalue()
     raise unknown("format", format, ["csv", "json", "parquet"])
+
+
+def csv_cell(value: Any) -> Any:
+    """A cell that a spreadsheet shows as it is: text that it would compute gets a quotation mark.
+
+    Numbers stay numbers; control characters of texts become visible.
+    """
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
+
+
+def _is_mixed(column: pd.Series[Any]) -> bool:
+    """Whether a column holds lists, or values of several types, and so has no type of its own."""
+    kinds = {type(value) for value in column if value is not None}
+    return bool(kinds & {list, dict}) or len(kinds) > 1
 
 
 def _rows(method: MethodRuns, run: StoredRun, convention: str) -> Iterable[dict[str, Any]]:

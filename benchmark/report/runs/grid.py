@@ -6,7 +6,7 @@ A run is named by its `RunKey`, (sequence, seed); two methods are compared at th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -129,12 +129,19 @@ class Grid:
         return [key for key in self.keys if key not in method.runs]
 
     def command(self, name: str, key: RunKey, method: MethodRuns | None = None) -> str:
-        """The command of a run of this grid: of `method`, or of one called `name` without runs."""
-        made = RunRequest.of_record(method.record if method else self.record)
-        own = method.settings if method else {}
-        given = made.method if method and made.method.endswith(".py") else name
-        return RunRequest(given, made.in_order(key[0]).sequence, key[1],
-                          _overrides(self.variant), _overrides(own)).command()
+        """The command of a run of this grid: of `method`, or of one called `name` without runs.
+
+        It has the settings of the command that a record of the grid names. Where that has none,
+        as of a run made from Python, it has those that set grid and method apart from others.
+        """
+        made = RunRequest.of_record(method.record if method else self.record).in_order(*key)
+        if not (made.settings or made.recipe or made.tuned):
+            made = replace(made, settings=_overrides(self.variant))
+        if method is None:
+            return made.of_method(name).command()
+        given = made.method if made.method.endswith(".py") else name
+        own = made.method_settings or (() if made.tuned else _overrides(method.settings))
+        return replace(made, method=given, method_settings=own).command()
 
 
 def grids_of(collection: RunCollection, sequences: Sequence[str] | None = None) -> list[Grid]:

@@ -178,8 +178,7 @@ class GridScores:
         whose baselines were run beside it."""
         if "/" in key:
             task, metric = key.split("/")
-            return self.per_run(method, lambda own, references, record: _measured(
-                own.final(task, metric)))
+            return self.per_run(method, lambda own, references, record: _final(own, task, metric))
         column = self.columns[key]
         return self.per_run(method, column.of, column.needs)
 
@@ -209,8 +208,10 @@ def _gain(baseline: str) -> ScoreColumn:
                        needs=(baseline,))
 
 
-def _measured(value: float | None) -> Score:
-    return Score(value, "" if value is not None else "not measured")
+def _final(own: Matrix, task: str, metric: str) -> Score:
+    curve = own.curve(task, metric)
+    value = curve.final if curve else None
+    return Score(value, "" if value is not None else (curve and curve.undefined) or "not measured")
 
 
 def _last_intransigence(own: Matrix, joint: Matrix) -> Score:

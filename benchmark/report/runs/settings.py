@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from benchmark.config.overrides import setting_text
-from benchmark.errors import RequestError, unknown
+from benchmark.config.yaml_file import read_value
+from benchmark.errors import RequestError, shortened, unknown
+from benchmark.files import digest
 
 _ABSENT = object()
 """Of a setting that a method did not have yet when the run was made; None is a value."""
+
+_LONGEST = 500
+"""Letters of settings in the name of a row."""
 
 Settings = Mapping[str, Any]
 """Dotted name -> value, such as recipe.epochs -> 20."""
@@ -56,9 +59,11 @@ def differences(config: Settings, other: Settings) -> dict[str, Any]:
 
 
 def settings_text(settings: Settings) -> str:
-    """Settings as a reader of a table sees them: `weight=3, bins=5`."""
-    return ", ".join(f"{name}={value if isinstance(value, str) else setting_text(value)}"
+    """Settings as a reader of a table sees them: `weight=3, bins=5`; different for different ones.
+    """
+    text = ", ".join(f"{name}={value if isinstance(value, str) else setting_text(value)}"
                      for name, value in sorted(settings.items()))
+    return text if len(text) <= _LONGEST else f"{shortened(text, _LONGEST)} {digest(text)[:8]}"
 
 
 def _reference(configs: Sequence[Settings], counts: Sequence[int]) -> Settings | None:
@@ -82,7 +87,8 @@ def conditions(texts: Sequence[str], known: Iterable[Settings]) -> dict[str, Any
         if name not in names:
             raise RequestError(f"--where {text}: {unknown('setting of a run', name, names)}")
         try:
-            wanted[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise RequestError(f"--where {text}: '{value}' is not a YAML value") from None
+            wanted[name] = read_value(value)
+        except ValueError as error:
+            raise RequestError(f"--where {shortened(name)}: '{shortened(value)}' is not a YAML "
+                               f"value: {error}") from None
     return wanted

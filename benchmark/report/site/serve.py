@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +21,7 @@ def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     listed. Raises `RequestError` when the port cannot be had.
     """
     try:
-        return ThreadingHTTPServer((LOOPBACK, port), partial(_Files, root=folder.resolve()))
+        return _Server((LOOPBACK, port), partial(_Files, root=folder.resolve()))
     except (OSError, OverflowError) as error:
         raise RequestError(f"port {port} cannot be had ({error}); leave out --port for a free "
                            "one") from None
@@ -36,6 +37,13 @@ def serve(folder: Path, port: int, announce: Callable[[str], object]) -> None:
             return
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that went away in the middle of an answer is no error of ours."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Files(SimpleHTTPRequestHandler):
     """Files below `root`, as they are now."""
 
@@ -44,8 +52,12 @@ class _Files(SimpleHTTPRequestHandler):
         super().__init__(*args, directory=str(root), **kwargs)
 
     def translate_path(self, path: str) -> str:
-        found = Path(super().translate_path(path)).resolve()
-        return str(found if found.is_relative_to(self.root) else self.root / "not-there")
+        try:
+            found = Path(super().translate_path(path)).resolve()
+            inside = found.is_relative_to(self.root) and (found.is_file() or found.is_dir())
+        except (OSError, RuntimeError, ValueError):  # a zero byte, a name too long, a circle
+            inside = False
+        return str(found if inside else self.root / "not-there")
 
     def send_head(self) -> Any:
         # A page of another site could reach this address under a name of its own.

@@ -12,7 +12,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark import __version__
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, visible
+from benchmark.files import writing
 from benchmark.record import RECORD_FILE, STATISTICS_FILE
 from benchmark.report.runs.collection import RunCollection, StoredRun
 from benchmark.report.runs.grid import BASELINES, Grid, grids_of
@@ -54,7 +55,8 @@ def write_site(collection: RunCollection, to: Path,
     site; the old site is then as it was.
     """
     site = _Site(collection.of_sequences(sequences))
-    replace_site(to, site.write)
+    with writing(to):
+        replace_site(to, site.write)
     return WrittenSite(to / "index.html", len(site.leaderboards), len(site.methods),
                        len(site.runs), tuple(site.notes))
 
@@ -175,7 +177,8 @@ class _Pages:
         self.folder = folder
         self.environment = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True,
-            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False)
+            undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True,
+            auto_reload=False)
         self.environment.globals |= {"version": __version__, "ROWS": ROWS, "size": charts}
         self.environment.filters |= {
             "number": _number, "sortable": "{:.7g}".format, "mib": _mib, "keys": keys_text,
@@ -189,6 +192,11 @@ class _Pages:
         path = self.folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode("utf-8", "replace"))
+
+
+def _shown(value: Any) -> Any:
+    """Text without control characters, which no page may hold."""
+    return visible(value) if type(value) is str else value
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import unknown
+from benchmark.files import readable_json
+from benchmark.report.runs.frame import csv_cell
 from benchmark.report.tables.table import Table, table_content, table_rows
 from benchmark.report.tables.text import RowBlock, TextCell, TextTable, text_table
 
@@ -53,7 +54,7 @@ def render_as(format: str, tables: Sequence[TextTable], rows: Callable[[], list[
     if format == "csv":
         return csv_text(rows())
     if format == "json":
-        return json.dumps(content(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        return readable_json(content()) + "\n"
     if format not in FORMATS:
         raise unknown("format", format, ["rich", *FORMATS, "csv", "json"])
     return "\n".join(FORMATS[format](table) for table in tables)
@@ -63,9 +64,9 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     """Rows of one set of keys as comma-separated values, empty where None."""
     buffer = io.StringIO()
     if rows:
-        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(map(csv_cell, rows[0]))
+        writer.writerows(map(csv_cell, row.values()) for row in rows)
     return buffer.getvalue()
 
 

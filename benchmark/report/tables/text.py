@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmark.errors import one_line
 from benchmark.report.runs.summary import MISSING, decimals, heading, number_text
 from benchmark.report.tables.table import Cell, Column, Row, Table
 
@@ -78,16 +79,6 @@ def column_decimals(rows: Sequence[Row], column: Column) -> int:
         return 1
     means = [abs(mean) for row in rows if (mean := row.cells[column.key].mean) is not None]
     return decimals(max(means, default=0.0), column.unit)
-
-
-def one_line(text: str) -> str:
-    """Text without line breaks, and with control characters made visible.
-
-    What a record says can then neither end a line of a table or comment nor steer a terminal.
-    """
-    return "".join(character if character.isprintable() or character == " "
-                   else " " if character.isspace() else f"\\x{ord(character):02x}"
-                   for character in text)
 
 
 def _runs_text(row: Row) -> str:

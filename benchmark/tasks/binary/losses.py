@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.tasks.binary.metrics import THRESHOLDS
-from benchmark.tasks.losses import TWO_GROUPS, Kind
+from benchmark.tasks.losses import TWO_GROUPS, Kind, constant
 
 
 class BinaryLosses(Kind):
@@ -30,19 +30,18 @@ class BinaryLosses(Kind):
     def distance(self, raw: Tensor, teacher: Tensor, soft: bool = True,
                  temperature: float = 1.0) -> Tensor:
         if not soft:
-            hard = (teacher[:, 0] > 0).to(raw.dtype)
-            return F.binary_cross_entropy_with_logits(raw[:, 0], hard, reduction="none")
+            return self.label_distance(raw, self.pseudo_label(teacher))
         student, target = raw[:, 0] / temperature, teacher[:, 0] / temperature
         p = target.sigmoid()
         kl = (p * (F.logsigmoid(target) - F.logsigmoid(student))
               + (1 - p) * (F.logsigmoid(-target) - F.logsigmoid(-student)))
         return temperature**2 * kl
 
+    def label_distance(self, raw: Tensor, label: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(raw[:, 0], label.to(raw.dtype), reduction="none")
+
     def pseudo_label(self, raw: Tensor) -> Tensor:
         return (raw[:, 0] > 0).to(torch.uint8)
-
-    def groups(self, raw: Tensor, edges: Sequence[float] = TWO_GROUPS) -> Tensor:
-        return (raw[:, 0] > 0).long()
 
     def group_count(self, edges: Sequence[float] = TWO_GROUPS) -> int:
         return 2
@@ -57,7 +56,7 @@ class BinaryLosses(Kind):
     def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
         logit = raw[:, 0].double()
         positive, negative = target == 1, target == 0
-        levels = torch.as_tensor(THRESHOLDS, dtype=logit.dtype, device=raw.device)
+        levels = constant(THRESHOLDS, logit.dtype, raw.device)
         reached = torch.bucketize(logit.sigmoid(), levels, right=True)
         return {"positives": positive.sum((1, 2)), "negatives": negative.sum((1, 2)),
                 "true_positive": _at_each_level(reached, positive, len(levels)),

@@ -43,6 +43,9 @@ class DirectionLosses(Kind):
                  temperature: float = 1.0) -> Tensor:
         return 1 - (unit(raw) * unit(teacher)).sum(1)
 
+    def label_distance(self, raw: Tensor, label: Tensor) -> Tensor:
+        return 1 - (unit(raw) * label).sum(1)
+
     def prediction(self, raw: Tensor) -> Tensor:
         return unit(raw)
 

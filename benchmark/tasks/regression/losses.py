@@ -21,7 +21,10 @@ class RegressionLosses(Kind):
 
     def distance(self, raw: Tensor, teacher: Tensor, soft: bool = True,
                  temperature: float = 1.0) -> Tensor:
-        return (raw - teacher).abs().mean(1)
+        return self.label_distance(raw, teacher)
+
+    def label_distance(self, raw: Tensor, label: Tensor) -> Tensor:
+        return (raw - label).abs().mean(1)
 
     def statistics(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
         valid = self.valid(target)

@@ -32,16 +32,16 @@ class SegmentationLosses(Kind):
     def distance(self, raw: Tensor, teacher: Tensor, soft: bool = True,
                  temperature: float = 1.0) -> Tensor:
         if not soft:
-            return F.cross_entropy(raw, likeliest(teacher), reduction="none")
+            return self.label_distance(raw, likeliest(teacher))
         student = (raw / temperature).log_softmax(1)
         target = (teacher / temperature).log_softmax(1)
         return temperature**2 * (target.exp() * (target - student)).sum(1)
 
+    def label_distance(self, raw: Tensor, label: Tensor) -> Tensor:
+        return F.cross_entropy(raw, label.long(), reduction="none")
+
     def pseudo_label(self, raw: Tensor) -> Tensor:
         return likeliest(raw).to(torch.uint8)
-
-    def groups(self, raw: Tensor, edges: Sequence[float] = TWO_GROUPS) -> Tensor:
-        return likeliest(raw)
 
     def group_count(self, edges: Sequence[float] = TWO_GROUPS) -> int:
         return self.task.channels

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,9 +27,13 @@ from benchmark.data.formats.arrays.reader import ArrayReader, ArrayTask, present
 from benchmark.data.formats.reader import DatasetReader, Layout, Targets, import_optional
 from benchmark.data.store.files import IMAGE, SPLITS, Split
 from benchmark.errors import DataError
+from benchmark.files import require_regular
 
 _PARTS: dict[Split, tuple[str, ...]] = {"train": ("train",), "eval": ("val", "validation")}
 _ROWS_IN_MEMORY = 8
+_MOST_ROWS = 10_000_000
+_MOST_VALUES = 1 << 28
+"""In a cell: an image of 90 million pixels has fewer."""
 
 
 def hub_layout(tasks: Callable[[Any], Sequence[ArrayTask]]) -> Layout:
@@ -69,6 +74,9 @@ class HubReader(ArrayReader):
                 if name not in present:
                     raise DataError(f"{path} has no column {name} (it has {', '.join(present)}); "
                                     "all files of a copy have the same columns: copy it again")
+                if present.count(name) > 1:
+                    raise DataError(f"{path} has {present.count(name)} columns {name}, and nobody "
+                                    "can tell which is meant; keep one")
         self._groups = {split: _groups(shards[split]) for split in SPLITS}
         self.names = {split: [f"{path.relative_to(root).as_posix()}[{row}]"
                               for path, row in _rows(self._groups[split])] for split in SPLITS}
@@ -123,7 +131,7 @@ def _files(root: Path, split: Split) -> list[Path]:
 
 
 def _by_number(name: str) -> list[Any]:
-    return [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", name)]
+    return [int(word) if word.isdecimal() else word for word in re.split(r"(\d+)", name)]
 
 
 def _shards(root: Path, split: Split) -> list[Path]:
@@ -182,9 +190,18 @@ def _column_names(path: Path) -> list[str]:
 
 
 def _row_group_sizes(path: Path) -> list[int]:
-    """Number of rows of every row group. Raises `DataError` when the file is damaged."""
+    """Number of rows of every row group. Raises `DataError` when the file is damaged, or has more
+    rows, or larger cells, than could be read."""
     with _opened(path) as file:
-        return [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+        rows = [group.num_rows for group in groups]
+        values = [(group.column(i).num_values, group.num_rows) for group in groups
+                  for i in range(group.num_columns)]
+    if sum(rows) > _MOST_ROWS or any(count > _MOST_VALUES * of for count, of in values):
+        raise DataError(f"{path} says it has {sum(rows)} rows, of up to "
+                        f"{max(count // max(of, 1) for count, of in values)} numbers each; that is "
+                        "no data set of images")
+    return rows
 
 
 def _read_cells(path: Path, group: int, names: Sequence[str], rows: range, first: int,
@@ -215,6 +232,7 @@ def _opened(path: Path) -> Iterator[Any]:
     arrow = import_optional("pyarrow", "hub", "reading Parquet files")
     reader = import_optional("pyarrow.parquet", "hub", "reading Parquet files")
     try:
+        require_regular(path, sys.maxsize)
         with reader.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
             yield file
     except (arrow.ArrowException, OSError) as error:

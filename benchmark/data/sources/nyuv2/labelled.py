@@ -6,7 +6,7 @@ reverse. splits.mat and classMapping40.mat are of the older kind that scipy read
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.data.formats.matlab import read_matlab
 from benchmark.data.formats.reader import import_optional
 from benchmark.data.sources.nyuv2.tasks import LABELS, Classes, class_of_label
 from benchmark.data.store.files import Split
 from benchmark.errors import DataError
+from benchmark.files import require_regular
 
 FRAMES = "nyu_depth_v2_labeled.mat"
 SPLIT_FILE = "splits.mat"
@@ -28,6 +30,7 @@ SIZE = (480, 640)
 _SPLIT_KEYS: dict[Split, str] = {"train": "trainNdxs", "eval": "testNdxs"}
 _ARRAYS = {"images": ("u", (3, 640, 480), "uint8"), "depths": ("f", (640, 480), "real numbers"),
            "labels": ("ui", (640, 480), "whole numbers")}
+_MOST_FRAMES = 100_000
 _CHUNK_CACHE = 1 << 26
 """Bytes: a compressed block may hold several frames, and would be unpacked for each of them."""
 
@@ -56,6 +59,7 @@ class Frames:
         self.path = path
         h5py = import_optional("h5py", "nyuv2", str(path))
         try:
+            require_regular(path, sys.maxsize)
             self._file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
         except OSError as error:
             raise _damaged(path, error) from None
@@ -81,7 +85,7 @@ class Frames:
                             "depths and labels")
         found = array.shape or (0,)
         fits = array.dtype.kind in kinds and (key != "images" or array.dtype.itemsize == 1)
-        if not fits or found[1:] != shape or not found[0]:
+        if not fits or found[1:] != shape or not 0 < found[0] <= _MOST_FRAMES:
             raise DataError(f"{self.path}: '{key}' is {array.dtype}{list(found)}, it must be "
                             f"{words} [frames, {', '.join(map(str, shape))}]")
         return array
@@ -118,7 +122,7 @@ def read_splits(folder: Path, frames: int) -> dict[Split, list[int]]:
     if not path.is_file():
         raise DataError(f"{path} is missing: the training and test frames, from the data set's "
                         f"homepage (Train/Test split); put it next to {FRAMES}")
-    found = _load(path, list(_SPLIT_KEYS.values()))
+    found = read_matlab(path, list(_SPLIT_KEYS.values()))
     splits = {split: _whole(path, key, found).tolist() for split, key in _SPLIT_KEYS.items()}
     seen: set[int] = set()
     for split, key in _SPLIT_KEYS.items():
@@ -142,21 +146,11 @@ def read_mapping(folder: Path, classes: Classes) -> NDArray[np.uint8]:
         raise DataError(f"{path} is missing: it says which of 40 classes each label is in, and "
                         "comes with Gupta's code for indoor segmentation and with "
                         f"github.com/ankurhanda/nyuv2-meta-data; put it next to {FRAMES}")
-    forty = _whole(path, "mapClass", _load(path, ["mapClass"]))
+    forty = _whole(path, "mapClass", read_matlab(path, ["mapClass"]))
     if len(forty) != LABELS or forty.min() < 1 or forty.max() > 40:
         raise DataError(f"{path}: mapClass must have {LABELS} numbers from 1 to 40, it has "
                         f"{len(forty)} from {forty.min()} to {forty.max()}")
     return class_of_label(forty, classes)
-
-
-def _load(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    from scipy.io import loadmat
-
-    try:
-        found: dict[str, Any] = loadmat(path, variable_names=keys)
-    except Exception as error:  # scipy raises many types, which have no base class of their own
-        raise _damaged(path, error) from None
-    return found
 
 
 def _whole(path: Path, key: str, found: dict[str, Any]) -> NDArray[Any]:

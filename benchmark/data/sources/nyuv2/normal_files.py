@@ -27,6 +27,7 @@ from PIL import Image
 
 from benchmark.data.sources.nyuv2.labelled import SIZE
 from benchmark.errors import DataError
+from benchmark.files import read_file
 
 USUAL_NAMES = ("normals_gt", "normals_gt.tgz", "normals_gt.tar.gz", "normals_gt.zip")
 """Names searched for in the folder of nyu_depth_v2_labeled.mat, in this order."""
@@ -36,6 +37,8 @@ ZERO = 127
 
 _CHANNELS: dict[str, tuple[int, ...]] = {"normals": (3,), "masks": ()}
 _KINDS = tuple(_CHANNELS)
+_LARGEST_MEMBER = 1 << 24
+"""Bytes of a PNG file of a frame."""
 _BITS = 24
 """Position of the byte of a PNG file with the bits per channel."""
 
@@ -128,7 +131,7 @@ class _Folder(NormalFiles):
     def _bytes(self, key: str) -> tuple[str, bytes]:
         path = self.path / key
         try:
-            return str(path), path.read_bytes()
+            return str(path), read_file(path, _LARGEST_MEMBER)
         except FileNotFoundError:
             raise _missing(str(path)) from None
         except OSError as error:
@@ -178,7 +181,10 @@ class _Zip(_Archive):
                        for info in self._zip.infolist()}
 
     def _member(self, key: str) -> bytes:
-        return self._zip.read(self._names[key])
+        info = self._names[key]
+        if info.file_size > _LARGEST_MEMBER:
+            raise zipfile.BadZipFile(f"it unpacks to {info.file_size} bytes")
+        return self._zip.read(info)
 
     def inputs(self, indices: Iterable[int]) -> list[Path]:
         for index in indices:
@@ -210,6 +216,8 @@ class _Tar(_Archive):
         with tarfile.open(self.path, "r|*") as archive:
             for member in archive:
                 key = _key(self.path, member.name, not (member.isfile() or member.isdir()))
+                if member.size > _LARGEST_MEMBER:
+                    raise tarfile.TarError(f"{member.name} has {member.size} bytes")
                 if member.isfile() and key.partition("/")[0] in _KINDS:
                     file = archive.extractfile(member)
                     assert file is not None  # it is for files

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.data.formats import decode
 from benchmark.data.sources.pascal_context.tasks import EDGE, HUMAN_PARTS, NORMALS, SAL, SEMSEG
 from benchmark.data.store.files import SPLITS, Split
 from benchmark.errors import DataError
@@ -72,9 +73,7 @@ def find_copy_files(root: Path) -> CopyFiles:
 def _read_list(path: Path, seen: dict[str, str]) -> list[str]:
     """Read the names in a list file; `seen` collects the line of each name over all list files."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        lines = decode.read_bytes(path).decode("utf-8").splitlines()
     except UnicodeDecodeError:
         raise DataError(f"{path} is no list of names; unpack the archive again") from None
     if not lines:

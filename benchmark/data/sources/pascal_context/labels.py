@@ -8,7 +8,6 @@ Files of human parts hold these structs, whose fields are identified by their po
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.formats import decode
+from benchmark.data.formats.matlab import read_matlab
 from benchmark.data.formats.reader import import_optional
 from benchmark.data.sources.pascal_context.tasks import CLASS_OF_PART, NORMALS_AT, PERSON
 from benchmark.errors import DataError
@@ -99,7 +99,7 @@ def read_table_of_normals(path: Path) -> NDArray[np.bool_]:
 def _read_names(path: Path) -> dict[str, int]:
     """Read names and numbers of the classes: lines like `1: accordion`, or the same as JSON."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decode.read_bytes(path).decode("utf-8")
         if path.suffix == ".json":
             numbers = {str(name): int(number) for name, number in json.loads(text).items()}
         else:
@@ -107,9 +107,7 @@ def _read_names(path: Path) -> dict[str, int]:
             numbers = {match[2]: int(match[1]) for match in matches if match}
             if not all(matches):
                 raise ValueError("a line is not like '1: accordion'")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path} is not the list of context classes ({error}); copy it again"
                         ) from None
     if wrong := [name for name, number in numbers.items() if not 1 <= number <= _CLASSES]:
@@ -181,22 +179,9 @@ def _mask(value: Any) -> NDArray[np.bool_]:
 
 
 def _load_variable(path: Path, variable: str) -> NDArray[Any]:
-    """Load a variable of a MATLAB file (version 4 to 7.2) with `scipy.io.loadmat`.
-
-    Nothing in such a file is executed. Raises `DataError` when the file is damaged or of another
-    format, or has no such variable.
-    """
-    from scipy.io import loadmat
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        content = loadmat(io.BytesIO(data), variable_names=[variable])
-    except Exception as error:  # the parser of a damaged file may raise anything
-        raise DataError(f"{path} is damaged or no MATLAB file of version 4 to 7.2 ({error}); "
-                        "copy it again") from None
+    """Load a variable of a MATLAB file. Raises `DataError` as `read_matlab` does, and when the
+    file has no such variable."""
+    content = read_matlab(path, [variable])
     if variable not in content:
         raise DataError(f"{path} has no variable {variable}; copy it again")
     return np.asarray(content[variable])
