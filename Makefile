@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: install run test test-clusters lint clean
+.PHONY: install run test test-clusters soak lint clean
 
 install: $(STAMP)
 
@@ -18,6 +18,9 @@ run: install
 
 test: install
 	$(VENV)/bin/python -m pytest -n auto --dist loadgroup
+
+soak: install
+	$(VENV)/bin/python -m tests.soak
 
 # Starts a Slurm (Debian: slurmctld slurmd slurm-client munge; as root) and a Ray cluster here.
 test-clusters: install

@@ -101,11 +101,16 @@ class Bench:
         return f"{path}:s1"
 
 
+def keeps_the_contract(bench: Bench) -> None:
+    """Its hooks take, return and leave alone what the interface asks for."""
+    _require_finite(bench.run())
+
+
 def zero_is_finetune(bench: Bench) -> None:
     """With the settings in `zero`, it equals finetune bit for bit, all task kinds."""
     sequence, settings = ALL_KINDS
     off = [f"{key}={setting_text(value)}" for key, value in bench.method_class.zero.items()]
-    _require_equal(bench.run(sequence, settings, off), bench.run(sequence, settings,
+    require_equal(bench.run(sequence, settings, off), bench.run(sequence, settings,
                                                                  method="finetune"),
                    f"with {', '.join(off)} it is not finetune")
 
@@ -119,7 +124,7 @@ def is_not_finetune(bench: Bench) -> None:
 def is_deterministic(bench: Bench) -> None:
     """The same seed gives the same numbers, another seed others."""
     first = bench.run("rooms_s2")
-    _require_equal(first, bench.run("rooms_s2", runs="again"), "the same seed gave other numbers")
+    require_equal(first, bench.run("rooms_s2", runs="again"), "the same seed gave other numbers")
     if bench.run("rooms_s2", seed=1).record.matrix == first.record.matrix:
         raise Broken("another seed gave the same numbers")
 
@@ -147,7 +152,7 @@ def resumes(bench: Bench) -> None:
             break
         except Stopped:
             torch.rand(3)  # generators are no way to carry state either
-    _require_equal(resumed, whole, "a resumed run differs from an uninterrupted one: state is "
+    require_equal(resumed, whole, "a resumed run differs from an uninterrupted one: state is "
                    "missing from state_dict, or begin_phase changes something twice")
 
 
@@ -259,10 +264,11 @@ class Check:
 
 
 CHECKS = tuple(Check(run.__name__, (run.__doc__ or "").split("\n")[0].rstrip("."), run) for run in (
-    zero_is_finetune, is_not_finetune, is_deterministic, resumes, state_is_what_is_counted,
-    keeps_to_its_own_data, learns_every_kind, predicts_any_image, learns_any_number_of_tasks,
-    works_in_bf16, survives_augmentation, survives_another_backbone,
+    keeps_the_contract, zero_is_finetune, is_not_finetune, is_deterministic, resumes,
+    state_is_what_is_counted, keeps_to_its_own_data, learns_every_kind, predicts_any_image,
+    learns_any_number_of_tasks, works_in_bf16, survives_augmentation, survives_another_backbone,
     is_rebuilt_from_its_weights))
+"""The first is what the others rely on."""
 _FOR_LIFELONG = {"zero_is_finetune", "is_not_finetune"}
 
 
@@ -275,10 +281,12 @@ def checks_for(method: type[Method]) -> list[Check]:
             and not (check.name == "zero_is_finetune" and not method.zero)]
 
 
-def _require_equal(one: Outcome, other: Outcome, message: str) -> None:
+def require_equal(one: Outcome, other: Outcome, message: str) -> None:
     """Matrix, statistics and final weights are equal, bit for bit."""
-    if one.record.matrix != other.record.matrix:
-        raise Broken(message + _first_difference(one, other))
+    for task, metrics in one.record.matrix.items():
+        for metric, values in metrics.items():
+            if values != (others := other.record.matrix.get(task, {}).get(metric)):
+                raise Broken(f"{message}: {task} {metric} is {values}, not {others}")
     states = [checkpoint.load_state(each.folder / BOUNDARY_FILE)["network"]
               for each in (one, other)]
     if states[0].keys() != states[1].keys():
@@ -288,18 +296,9 @@ def _require_equal(one: Outcome, other: Outcome, message: str) -> None:
             raise Broken(f"{message}: {name} differs")
     found = [load_statistics(each.folder) for each in (one, other)]
     for key, fields in found[0].items():
-        for name, values in fields.items():
-            if not np.array_equal(values, found[1][key][name], equal_nan=True):
+        for name, array in fields.items():
+            if not np.array_equal(array, found[1][key][name], equal_nan=True):
                 raise Broken(f"{message}: statistics {key}, {name} differ")
-
-
-def _first_difference(one: Outcome, other: Outcome) -> str:
-    for task, metrics in one.record.matrix.items():
-        for metric, values in metrics.items():
-            others = other.record.matrix.get(task, {}).get(metric)
-            if values != others:
-                return f": {task} {metric} is {values}, not {others}"
-    return ""
 
 
 def _require_finite(outcome: Outcome) -> None:

@@ -20,6 +20,9 @@ SCHEMA = 1
 RECORD_FILE = "record.json"
 STATISTICS_FILE = "statistics.npz"
 CONFIG_FILE = "config.yaml"
+LOG_FILE = "log.jsonl"
+LOCK_FILE = ".lock"
+"""Locked for as long as a process is at the run; the kernel frees it when the process dies."""
 LONGEST_RUN_ID = 200
 LARGEST_RECORD = 1 << 24
 """Bytes of a `record.json`; those of ten tasks have some ten thousand."""
@@ -51,6 +54,10 @@ Value = Annotated[float | None, AfterValidator(_finite)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 KeyPart = Annotated[Name, AfterValidator(_nameable)]
 """The name of a task or of a metric: a part of keys such as `depth/rmse`."""
+
+
+class OtherSchema(RequestError):
+    """A record was written by another version of lhlbench."""
 
 
 class _Part(BaseModel):
@@ -221,8 +228,8 @@ def load_record(path: Path) -> Record:
         content = parse_json(text)
         schema = content.get("schema") if isinstance(content, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
-            raise ValueError("it was written by a newer lhlbench, which this version cannot read; "
-                             "update lhlbench")
+            raise OtherSchema(f"{file}: not a record: it was written by a newer lhlbench, which "
+                              "this version cannot read; update lhlbench")
         require_usable(content, text)
         return Record.model_validate(content)
     except FileNotFoundError:

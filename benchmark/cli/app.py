@@ -27,6 +27,7 @@ from benchmark.cli.paper import paper
 from benchmark.cli.plot import plot
 from benchmark.cli.predict import predict
 from benchmark.cli.report import report
+from benchmark.cli.rm import rm
 from benchmark.cli.run import run
 from benchmark.cli.show import show
 from benchmark.cli.speed import speed
@@ -47,7 +48,7 @@ from benchmark.errors import (
 from benchmark.plug_ins import TASK_KINDS, task_kind_files
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    run, sweep, ls, show, table, plot, compare, paper, report, validate, submit, evaluate,
+    run, sweep, ls, show, rm, table, plot, compare, paper, report, validate, submit, evaluate,
     predict, tune, check, new, speed, doctor)
 DATA_COMMANDS: tuple[Callable[..., None], ...] = (prepare, verify, info)
 

@@ -97,13 +97,19 @@ def _datasets() -> Rows:
 
 def _runs(runs: Path, no_published: bool) -> Rows:
     from benchmark.cli.records import all_records
+    from benchmark.report.runs.unfinished import unfinished_runs
 
     collection = all_records(runs, no_published)
     print_notes(collection.warnings)
-    return [{"run": found.record.run_id, "status": found.record.status,
-             "method": found.record.method.name, "sequence": found.record.sequence,
-             "seed": found.record.seed, "folder": str(found.folder)}
-            for found in (*collection.complete, *collection.failed)]
+    rows: Rows = [{"run": found.record.run_id, "status": found.record.status,
+                   "method": found.record.method.name, "sequence": found.record.sequence,
+                   "seed": found.record.seed, "reason": found.record.reason,
+                   "folder": str(found.folder)} for found in collection.runs]
+    return rows + [{"run": each.folder.name,
+                    "status": "running" if each.running else "interrupted",
+                    "method": each.method, "sequence": each.sequence, "seed": each.seed,
+                    "reason": each.reason, "folder": str(each.folder)}
+                   for each in unfinished_runs(runs)]
 
 
 def _backbones(pattern: str | None) -> Rows:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmark.data.loading.array_loader import ArrayLoader, Preload, pixels
 from benchmark.data.store.files import IMAGE, Store
+from benchmark.engine.contract import check_outputs
 from benchmark.method import Method, kinds
 from benchmark.model.network import Network
 from benchmark.record import Statistics
@@ -46,7 +47,9 @@ class Evaluator:
         plan = [dict.fromkeys((IMAGE, *names), rows)
                 for rows in torch.arange(self._count).split(self._batch)]
         for found in self._loader.batches(plan):
-            raws = method.predict(network, pixels(found[IMAGE]), tasks)
+            images = pixels(found[IMAGE])
+            raws = method.predict(network, images, tasks)
+            check_outputs(method, raws, images, tasks)
             for task, kind in kinds(tasks):
                 fields = evaluated(kind, raws[task.name], found[task.name])
                 for name, values in fields.items():

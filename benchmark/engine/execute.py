@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,12 +22,10 @@ from benchmark.engine.protocol import LifelongRun
 from benchmark.engine.results import make_record
 from benchmark.errors import Busy, Interrupted, RequestError, RunError, Terminated
 from benchmark.files import remove_temporary
-from benchmark.record import RECORD_FILE, Record, load_record
+from benchmark.record import LOCK_FILE, RECORD_FILE, OtherSchema, Record, load_record
 
-LOCK_FILE = ".lock"
-"""Locked for as long as a process is at the run; the kernel frees it when the process dies."""
 _LOCK_SECONDS = 0.5
-"""Long enough for `is_locked`, which holds the lock for an instant, to be no obstacle."""
+"""How long a lock is waited for, which others may hold for the instant in which they look at it."""
 
 
 @dataclass(frozen=True)
@@ -72,22 +71,7 @@ def execute(plan: Plan, options: Options, callback: Callback | None = None) -> O
     except Timeout:
         raise Busy(f"{folder} is being run by another process") from None
     except OSError as error:
-        raise RunError(f"{folder} cannot be written: {error.strerror or error}; what is already "
-                       "there stays valid, and the same command goes on from it") from error
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process is at the run of `folder` at the moment."""
-    lock = folder / LOCK_FILE
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # of another user: whoever tries to run it is told so
-        return False
+        raise RunError(_unwritable(folder, error)) from error
 
 
 def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
@@ -98,9 +82,9 @@ def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
             if entry.name != LOCK_FILE:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     elif (folder / RECORD_FILE).exists():
-        record = _load_record(folder)
-        if record.status == "complete":
-            return Outcome(folder, record, already_done=True)
+        finished = _finished(folder, callback)
+        if finished is not None:
+            return Outcome(folder, finished, already_done=True)
     run = None
     try:
         run = LifelongRun(plan, options, callback, store, folder)
@@ -117,25 +101,36 @@ def _locked(plan: Plan, options: Options, callback: Callback, store: Store,
         _failed(plan, options, store, folder, run, str(error))
         raise
     except (Exception, SystemExit) as error:
-        if isinstance(error, OSError) and not in_code_of(plan.method, error):
-            raise
-        reason = describe(error, plan.method, run.phase if run else 1)
+        reason = (_unwritable(folder, error)
+                  if isinstance(error, OSError) and not in_code_of(plan.method, error)
+                  else describe(error, plan.method, run.phase if run else 1))
         _failed(plan, options, store, folder, run, reason)
         raise RunError(reason) from error
     return Outcome(folder, record)
 
 
-def _load_record(folder: Path) -> Record:
+def _unwritable(folder: Path, error: OSError) -> str:
+    return (f"{folder} cannot be written: {error.strerror or error}; what is already there stays "
+            "valid, and the same command goes on from it")
+
+
+def _finished(folder: Path, callback: Callback) -> Record | None:
+    """The record of a run that is complete. One that cannot be read is written again: what it is
+    made of is in the run's state."""
     try:
-        return load_record(folder)
+        record = load_record(folder)
+    except OtherSchema:
+        raise
     except RequestError as error:
-        raise RequestError(f"{error}; delete the file to have it written again from the last "
-                           "checkpoint, or start again with --overwrite") from None
+        callback.warns(f"{error}; the run goes on from its last saved state and writes it again")
+        return None
+    return record if record.status == "complete" else None
 
 
 def _failed(plan: Plan, options: Options, store: Store, folder: Path, run: LifelongRun | None,
             reason: str) -> None:
-    """Leave the record of a run that failed, with its costs where the method can still tell."""
+    """Leave the record of a run that failed, with its costs where the method can still tell; none
+    where the disk does not take it."""
     record = None
     if run is not None:
         try:
@@ -147,4 +142,5 @@ def _failed(plan: Plan, options: Options, store: Store, folder: Path, run: Lifel
         machine = environment(make_fabric(options.device, precision), precision, options.command)
         record = make_record(plan, store, folder, machine, "failed", reason,
                              run.statistics if run else None, run.done if run else ())
-    record.save(folder)
+    with contextlib.suppress(OSError):
+        record.save(folder)

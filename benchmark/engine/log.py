@@ -9,8 +9,6 @@ from pathlib import Path
 from benchmark.engine.trainer import EpochReport
 from benchmark.files import write_text
 
-LOG_FILE = "log.jsonl"
-
 
 def append(path: Path, report: EpochReport) -> None:
     """Add the line of an epoch."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import ValidationError
 
 from benchmark.data.loading.blocks import Block, blocks
 from benchmark.data.loading.phase_data import PhaseData
 from benchmark.data.store.files import Store
 from benchmark.engine import checkpoint, log, previews
 from benchmark.engine.callbacks import Callback
+from benchmark.engine.contract import check_begun, check_counts, check_hooks
 from benchmark.engine.environment import environment, make_fabric, peak_memory_bytes
 from benchmark.engine.evaluate import Evaluator
 from benchmark.engine.model_card import write_card
@@ -30,12 +30,20 @@ from benchmark.engine.state_files import StateFiles
 from benchmark.engine.stopping import PATIENCE
 from benchmark.engine.trainer import PhaseTrainer, images_per_second, train_phase
 from benchmark.engine.weights import save_weights
-from benchmark.errors import RequestError, RunError
+from benchmark.errors import RequestError
 from benchmark.files import write_text
 from benchmark.memory import keep_freed_memory
 from benchmark.method import Phase
 from benchmark.model.network import Network
-from benchmark.record import CONFIG_FILE, Cost, PhaseInfo, Record, Statistics, save_statistics
+from benchmark.record import (
+    CONFIG_FILE,
+    LOG_FILE,
+    Cost,
+    PhaseInfo,
+    Record,
+    Statistics,
+    save_statistics,
+)
 from benchmark.seeds import derive
 from benchmark.tasks.metric_values import check, not_finite, why_undefined
 
@@ -51,6 +59,7 @@ class LifelongRun:
         self.config, self.recipe = plan.config, plan.config.recipe
         self.tasks = {name: store.task(name) for name in self.config.tasks}
         self.method = plan.make_method()
+        check_hooks(self.method)
         self.blocks = blocks(self.config.tasks, store.count("train"), self.config.split,
                              self.method.regime)
         if not len(self.blocks[0].images):
@@ -98,7 +107,7 @@ class LifelongRun:
             self.callback.phase_begins(number, len(self.blocks), trainer)
             while not trainer.finished:
                 report = trainer.train_epoch()
-                log.append(self.folder / log.LOG_FILE, report)
+                log.append(self.folder / LOG_FILE, report)
                 self.callback.epoch_ends(report)
                 self.files.save_inside(number, trainer.epochs_done, trainer.state_dict)
         self._end_phase(trainer)
@@ -136,8 +145,10 @@ class LifelongRun:
         phase = Phase(number, new, old, self.network, data, partial(train_phase, self.fabric),
                       changed)
         self.network.passes.forward = self.network.passes.backward = 0
+        dtypes = {name: value.dtype for name, value in self.network.named_parameters()}
         begin = time.perf_counter()
         self.method.begin_phase(phase)
+        check_begun(self.method, self.network, dtypes)
         return PhaseTrainer(phase, self.method, self.recipe, self.config.seed, self.fabric,
                             seconds=time.perf_counter() - begin)
 
@@ -175,11 +186,11 @@ class LifelongRun:
             peak_memory_bytes=peak_memory_bytes(self.fabric.device),
             encoder_forwards=forwards, encoder_backwards=backwards))
         self.previews.take(column, self.method, self.network, self.fabric.device)
+        check_counts(self.method, self.network)
         if len(self.done) < len(self.blocks):
             carried = checkpoint.tensor_bytes(self.method.state_dict())
             self.carried_bytes = max(self.carried_bytes, carried)
             self.exemplars = max(self.exemplars, self.method.exemplars())
-        self._cost()  # a wrong count is told after the first phase, not after the last
         self._save_boundary()
         self.callback.evaluated(trainer.phase.number, values_after(
             column, list(self.tasks.values()), self.statistics))
@@ -232,15 +243,12 @@ class LifelongRun:
         state = self.files.load_inside(trainer.phase.number)
         if state is not None:
             trainer.load_state_dict(state)
-        log.trim(self.folder / log.LOG_FILE, trainer.phase.number, trainer.epochs_done)
+        log.trim(self.folder / LOG_FILE, trainer.phase.number, trainer.epochs_done)
 
     # -- the record --------------------------------------------------------------------------
 
     def make_record(self, status: Literal["complete", "failed"], reason: str = "") -> Record:
-        """The record of the phases that are done.
-
-        Raises `RunError` when the method counts its costs wrongly.
-        """
+        """The record of the phases that are done."""
         return make_record(
             self.plan, self.store, self.folder,
             environment(self.fabric, self.recipe.precision, self.options.command), status,
@@ -250,12 +258,6 @@ class LifelongRun:
         learnt = sum(value.numel() for value in self.network.parameters())
         added = self.method.parameters_added(self.network)
         exemplars, exemplar_bytes = self.exemplars
-        try:
-            return Cost(parameters=learnt + added, parameters_added=added,
-                        carried_bytes=self.carried_bytes, exemplars=exemplars,
-                        exemplar_bytes=exemplar_bytes)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise RunError(f"method '{self.config.method}' counts {first['loc'][0]} as "
-                           f"{first['input']!r}: {first['msg']}; correct parameters_added or "
-                           "exemplars") from None
+        return Cost(parameters=learnt + added, parameters_added=added,
+                    carried_bytes=self.carried_bytes, exemplars=exemplars,
+                    exemplar_bytes=exemplar_bytes)

@@ -106,7 +106,7 @@ class StateFiles:
         path = self.folder / name
         before = None if path in self._unusable else self.folder / _BEFORE[name]
         checkpoint.save_state(path, {**state, "threads": torch.get_num_threads()},
-                              self.folder.name, before)
+                              self.folder.name, before=before)
         self._unusable.discard(path)
 
     def _usable(self, name: str, faults: list[str]) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmark.config.recipe import Recipe
+from benchmark.engine.contract import FirstStep, check_state, own_parameters
 from benchmark.engine.optimiser import make_optimiser
 from benchmark.errors import RunError
 from benchmark.method import Method, Phase, Step
@@ -49,6 +50,8 @@ class PhaseTrainer:
     seconds: float = 0.0
     images: int = 0
     steps: int = field(init=False, default=0)
+    _checked: bool = field(init=False, default=False)
+    """Whether a step was compared with what the interface asks for."""
     _before: dict[str, Tensor] = field(init=False, default_factory=dict)
     """The network's parameters before the latest update, for methods that edit updates."""
 
@@ -56,8 +59,8 @@ class PhaseTrainer:
         if self.phase.data.images_per_epoch < 2:
             raise RunError(f"phase {self.phase.number} has a single image and batch norm needs "
                            "two; set recipe.crops_per_image with a recipe.crop")
-        parameters = [parameter for parameter in (*self.phase.network.parameters(),
-                                                  *self.method.parameters())
+        parameters = [parameter for parameter in (
+            *self.phase.network.parameters(), *own_parameters(self.method, self.phase.network))
                       if parameter.requires_grad]
         self.optimiser, self.schedule = make_optimiser(
             parameters, self.recipe, self.recipe.epochs * self.phase.data.steps_per_epoch)
@@ -94,11 +97,16 @@ class PhaseTrainer:
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """One update of the parameters; the loss terms, without gradient, on the device."""
+        first = None if self._checked else FirstStep(self.method, step)
         with self.fabric.autocast():
             terms = self.method.loss(step)
+        if first:
+            first.check_loss(terms)
         total = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(total)
+        if first:
+            first.check_gradients()
         if self.method.edits_updates():
             with torch.no_grad():
                 self._keep_parameters()
@@ -107,6 +115,10 @@ class PhaseTrainer:
                 self.method.edit_update(step, self._before)
         else:
             self.optimiser.step()
+        if first:
+            first.check_update()
+            check_state(self.method)
+            self._checked = True
         self.schedule.step()
         return {name: term.detach() for name, term in terms.items()}
 

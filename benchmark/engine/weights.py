@@ -26,7 +26,7 @@ from torch import Tensor
 
 from benchmark.engine import checkpoint
 from benchmark.engine.run_folder import WEIGHTS_FILE, record_digest
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, RunError
 from benchmark.method import Method, State
 from benchmark.model.network import Network
 from benchmark.record import RECORD_FILE, Record
@@ -80,7 +80,10 @@ def load_weights(folder: Path, record: Record) -> Weights:
     if about.get("run") != record.run_id:
         raise RequestError(f"{path} is of another run, {about.get('run')}; put the file of "
                            f"{record.run_id} there")
-    state = checkpoint.load_state(path, run=record.run_id)
+    try:
+        state = checkpoint.load_state(path, run=record.run_id)
+    except checkpoint.Unusable as error:
+        raise RunError(f"{error}; start the run again with --overwrite") from None
     if about["record"] != record_digest(folder):
         raise RequestError(f"{folder / RECORD_FILE} is not the record that {WEIGHTS_FILE} beside "
                            "it was written with; put the run's own file back")

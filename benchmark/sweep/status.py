@@ -9,13 +9,14 @@ from typing import Literal
 
 from benchmark.config.family import TaskSequence, find_sequence
 from benchmark.config.shipped import shipped
-from benchmark.engine.execute import is_locked, open_visible_store
+from benchmark.engine.execute import open_visible_store
 from benchmark.engine.options import Options
 from benchmark.engine.plan import Plan, make_plan
 from benchmark.engine.request import RunRequest
 from benchmark.errors import RequestError
 from benchmark.files import digest
 from benchmark.record import RECORD_FILE, Record, load_record
+from benchmark.report.runs.unfinished import is_running
 from benchmark.sweep.estimate import Expectation, Workload, run_seconds
 
 State = Literal["done", "failed", "left", "running", "elsewhere"]
@@ -68,7 +69,7 @@ def look_up(run: PlannedRun) -> PlannedRun:
             run = replace(run, state="failed", reason=record.reason)
     else:
         run = replace(run, state="left", reason="")
-    if is_locked(run.folder):
+    if is_running(run.folder):
         return replace(run, state="elsewhere", reason=f"{run.folder} is being run by another "
                                                       "process")
     return run

@@ -14,13 +14,13 @@ import torch
 from filelock import FileLock, Timeout
 
 from benchmark.engine.callbacks import Callback
-from benchmark.engine.execute import LOCK_FILE, execute
+from benchmark.engine.execute import execute
 from benchmark.engine.options import Options, Stopped
 from benchmark.engine.plan import make_plan
 from benchmark.engine.stopping import StopSignals
 from benchmark.engine.trainer import EpochReport, PhaseTrainer
 from benchmark.errors import Busy, LhlbenchError, RequestError, SignalReceived, Terminated
-from benchmark.record import RECORD_FILE, load_record
+from benchmark.record import LOCK_FILE, RECORD_FILE, load_record
 from benchmark.sweep.status import PlannedRun, State, config_digest
 
 DAMAGED_FILE = "record.damaged.json"

@@ -105,7 +105,7 @@ def test_other_weights_are_told_with_what_differs_and_by_how_much(finished, tmp_
         about = file.metadata()
     state = checkpoint.load_state(path)
     state["heads.depth.4.bias"] += 1
-    checkpoint.save_state(path, state, about["run"], {
+    checkpoint.save_state(path, state, about["run"], about={
         key: about[key] for key in ("format", "record", "backbone", "tasks", "prediction")})
     assert evaluate(tmp_path / "copy") == 1
     message = capsys.readouterr().err

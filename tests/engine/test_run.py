@@ -211,7 +211,7 @@ class NowAndThen(Method):
         self.steps += 1
         terms = step.new_losses()
         if self.steps % 2 == 0:
-            terms["all/even"] = step.features.sum() * 0 + self.steps
+            terms["backbone/even"] = step.features.sum() * 0 + self.steps
         return terms
 """
 
@@ -224,4 +224,4 @@ def test_a_term_that_some_steps_lack_is_averaged_over_the_others(tiny, tmp_path)
     counted = range(1, steps // outcome.record.phases[0].epochs + 1)
     even = [number for number in counted if number % 2 == 0]
     assert len(even) > 0
-    assert first["losses"]["all/even"] == sum(even) / len(even)
+    assert first["losses"]["backbone/even"] == sum(even) / len(even)

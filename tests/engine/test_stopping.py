@@ -8,10 +8,10 @@ import signal
 import pytest
 
 from benchmark.engine.callbacks import Callback
-from benchmark.engine.log import LOG_FILE
 from benchmark.engine.options import Stopped
 from benchmark.engine.stopping import StopSignals
 from benchmark.errors import STOP_SIGNALS, SignalReceived
+from benchmark.record import LOG_FILE
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)

@@ -69,7 +69,7 @@ RULES = {
     "is_deterministic": ("""
         def loss(self, step):
             import time
-            return {"a/b": sum(step.new_losses().values()) * (1 + time.time() % 1)}
+            return {"backbone/b": sum(step.new_losses().values()) * (1 + time.time() % 1)}
     """, "the same seed gave other numbers"),
     "resumes": ("""
         pull = []
@@ -78,7 +78,7 @@ RULES = {
             self.pull.append(phase.number)
 
         def loss(self, step):
-            return {"a/b": sum(step.new_losses().values()) * (1 + len(self.pull))}
+            return {"backbone/b": sum(step.new_losses().values()) * (1 + len(self.pull))}
     """, "state is missing from state_dict"),
     "state_is_what_is_counted": ("""
         seen = None
@@ -99,8 +99,9 @@ RULES = {
     """, "a method asked for the images of an earlier phase"),
     "learns_every_kind": ("""
         def loss(self, step):
-            return {"a/b": sum(step.output(task).square().mean() - 1 / step.batch.targets["depth"]
-                               .nanmean() for task in step.phase.tasks)}
+            return {"backbone/b": sum(
+                step.output(task).square().mean() - 1 / step.batch.targets["depth"].nanmean()
+                for task in step.phase.tasks)}
     """, "depth"),
     "predicts_any_image": ("""
         def predict(self, network, images, tasks):
@@ -122,7 +123,8 @@ RULES = {
             self.first = next(phase.data.plain(1)).images
 
         def loss(self, step):
-            return {"a/b": (step.images - self.first).mean() + sum(step.new_losses().values())}
+            return {"backbone/b": (step.images - self.first).mean()
+                    + sum(step.new_losses().values())}
     """, "must match"),
 }
 
@@ -183,7 +185,17 @@ def test_check_names_what_is_broken(tmp_path, capsys):
     assert invoke(["check", str(path)]) == 1
     printed = capsys.readouterr()
     assert "BROKEN is_not_finetune" in printed.out
-    assert "1 of 13 checks are broken" in printed.err
+    assert "1 of 14 checks are broken" in printed.err
+
+
+def test_check_stops_at_a_hook_that_breaks_its_contract(tmp_path, capsys):
+    path = tmp_path / "odd.py"
+    path.write_text(textwrap.dedent(PLUG_IN) + "    def loss(self, step): return 1.0\n")
+    assert invoke(["check", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert "BROKEN keeps_the_contract" in printed.out
+    assert "returned a float" in printed.out
+    assert "1 of 14 checks are broken; 13 were not tried" in printed.err
 
 
 @pytest.mark.parametrize(("words", "message"), [

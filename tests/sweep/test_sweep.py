@@ -144,7 +144,8 @@ def test_failures_are_reported_and_the_rest_is_done(tiny, tmp_path, capsys):
     killed = trouble(tmp_path, "killed",
                      "print('out of luck', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
     buggy = trouble(tmp_path, "buggy", "raise KeyError('depth')")
-    nan = trouble(tmp_path, "nan", "return {'semantic/odd': step.features.sum() * float('nan')}")
+    nan = trouble(tmp_path, "nan", "return {**step.new_losses(), "
+                                   "'semantic/odd': step.features.sum() * float('nan')}")
     request = words("--methods", f"{killed},{buggy},{nan},finetune,ewc", "--sequences", "rooms_s1",
                     "--runs", str(runs), "--device", "cpu", "--workers", "2")
     assert invoke([*request, "--dry-run", "--json"]) == 0
