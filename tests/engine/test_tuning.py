@@ -72,8 +72,10 @@ def test_choices_made_later_leave_run_ids_as_they_were():
     assert "held_out" not in plain
     assert "backbones" not in plain
     assert "backbones" in make_plan(RunRequest("had", "rooms_hetero_s1")).config.canonical()
-    assert make_plan(RunRequest("had", "rooms_s1")).run_id("7376afb8004200e6") == \
-        "had-rooms_s1-seed0-0305dd9a86"  # published
+    assert "weights" not in plain
+    assert plain["recipe"].keys().isdisjoint(("align_corners", "stages", "neck"))
+    assert make_plan(RunRequest("finetune", "rooms_s1")).run_id("7376afb8004200e6") == \
+        "finetune-rooms_s1-seed0-a11c85fb92"  # of protocol 2
 
 
 FAMILY = """\
