@@ -48,23 +48,27 @@ class LwP(OutputDistillation):
         for task, kind in kinds(step.phase.tasks):
             target = kind.resize(step.batch.targets[task.name], (size[0], size[1]))
             labels = _cells(target) if target.dim() == 4 else target.flatten()
-            valid = kind.valid(target).flatten().nonzero()[:, 0]
-            order = torch.randperm(len(valid))[:self.config.cells]
-            chosen = valid[order.to(valid.device)]
-            error = distance_error(features[chosen], teacher[chosen], kind.alike(labels[chosen]))
+            valid = kind.valid(target).flatten()
+            # Valid cells first, in random order: how many there are is never read.
+            order = (torch.rand(len(valid), device=valid.device) - valid.float()).argsort()
+            chosen = order[:self.config.cells]
+            counted = valid[chosen]
+            own = labels[torch.where(counted, chosen, chosen[0])]
+            error = distance_error(features[chosen], teacher[chosen], kind.alike(own), counted)
             terms[f"{task.name}/distances"] = self.config.distance_weight * error
         return terms
 
 
-def distance_error(features: Tensor, teacher: Tensor, alike: Tensor) -> Tensor:
-    """Mean over all pairs of N features [N, C], of which those `alike` (bool [N, N]) count, of the
-    squared error of their squared distances relative to the teacher's mean; 0 for less than two."""
-    if len(features) < 2:
-        return features.sum() * 0
+def distance_error(features: Tensor, teacher: Tensor, alike: Tensor, valid: Tensor) -> Tensor:
+    """Mean over all pairs of the `valid` (bool [N]) among N features [N, C], of which those `alike`
+    (bool [N, N]) count, of the squared error of their squared distances relative to the teacher's
+    mean; 0 for less than two."""
+    pairs = valid[:, None] & valid
+    number = pairs.sum().clamp(min=1)
     target = squared_distances(teacher)
-    size = target.mean().clamp(min=torch.finfo(target.dtype).tiny)
+    size = ((target * pairs).sum() / number).clamp(min=torch.finfo(target.dtype).tiny)
     errors = (squared_distances(features) - target) / size
-    return (errors.square() * alike).mean()
+    return (errors.square() * (alike & pairs)).sum() / number
 
 
 def squared_distances(features: Tensor) -> Tensor:

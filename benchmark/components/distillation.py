@@ -20,7 +20,7 @@ class DistillationConfig(MethodConfig):
 
     subset: int | None = setting(
         None, "distil so many old tasks in each step, drawn at random, their terms multiplied so "
-        "that the expected loss stays the same; none: all", "ours", ge=1)
+        "that the expected loss stays the same; none: all", "ours", later=True, ge=1)
 
 
 class Distillation(Method):

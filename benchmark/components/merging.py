@@ -27,7 +27,7 @@ class MergingConfig(MethodConfig):
 
     realign_epochs: int = setting(
         0, "epochs in which heads are fitted to the merged backbone (head re-alignment)", "ours",
-        ge=0)
+        later=True, ge=0)
 
 
 class Merging(Isolation):

@@ -123,7 +123,7 @@ def make_plan(request: RunRequest, sequence: TaskSequence | None = None) -> Plan
     _check_tasks(sequence, dataset)
     kinds = dataset.named_kinds()
     config = validate(RunConfig, {
-        "method": method.name, "method_config": method_config.model_dump(mode="json"),
+        "method": method.name, "method_config": method_config.canonical(),
         "plug_in": plug_in_digest(request.method), "sequence": sequence.name,
         "tasks": sequence.tasks, "split": content["split"],
         "dataset": dataset.model_dump(mode="json"), "recipe": training,

@@ -131,6 +131,7 @@ class Network(nn.Module):
     def _normalise(self, images: Tensor) -> Tensor:
         """The input of the backbone. Its layout, channels last, is that of all maps after it. It is
         not that of weights: sums over those would depend on whether they come from a file."""
+        images = images.to(self.mean.dtype)
         if self.recipe.normalise != "none":
             images = (images - self.mean) / self.deviation
         return images.contiguous(memory_format=torch.channels_last)

@@ -94,7 +94,8 @@ def never_waiting(device: str):
 def _line():
     """The line of this repository that is running."""
     frames = [frame for frame in traceback.extract_stack()
-              if Path(frame.filename).is_relative_to(_ROOT) and frame.filename != __file__]
+              if Path(frame.filename).is_relative_to(_ROOT) and frame.filename != __file__
+              and "site-packages" not in frame.filename]
     return frames[-1]
 
 

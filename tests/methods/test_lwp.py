@@ -33,7 +33,13 @@ def test_the_term_is_the_papers_sum_over_pairs(seed, count, scale):
     expected = sum(alike[i, j] * ((((features[i] - features[j]) ** 2).sum() - target[i][j])
                                   / mean) ** 2
                    for i in range(count) for j in range(count)) / count**2
-    found = distance_error(*map(torch.as_tensor, (features, teacher, alike)))
+    arguments = [*map(torch.as_tensor, (features, teacher, alike))]
+    found = distance_error(*arguments, torch.ones(count, dtype=torch.bool))
+    assert float(found) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    more = [torch.cat([each, torch.full((2, 3), 9.0)]) for each in arguments[:2]]
+    everything = torch.ones(count + 2, count + 2, dtype=torch.bool)
+    everything[:count, :count] = arguments[2]
+    found = distance_error(*more, everything, torch.arange(count + 2) < count)
     assert float(found) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -80,5 +86,6 @@ def test_the_distances_are_kept_where_labels_agree_and_alone(cache):
     rows = [maps.detach().movedim(1, -1).flatten(0, 2).double()[valid]
             for maps in (step.features, learner.teacher.features(step), target)]
     alike = rows[2] @ rows[2].mT > math.cos(math.radians(22.5))
-    expected = 0.05 * float(distance_error(rows[0], rows[1], alike))
+    expected = 0.05 * float(distance_error(rows[0], rows[1], alike,
+                                           torch.ones(len(alike), dtype=torch.bool)))
     assert float(terms["normal/distances"].detach()) == pytest.approx(expected, rel=1e-3)

@@ -228,7 +228,10 @@ def _cost(record: Record) -> Iterator[str]:
     if record.cost is None:
         yield "cost is null"
         return
+    changes = len(set(record.config.get("backbones") or ())) > 1
     for key, value in record.cost.model_dump().items():
+        if key == "parameters_added" and changes:
+            continue  # a smaller network of before takes fewer than heads on the present one
         if value < (1 if key == "parameters" else 0):
             yield f"cost.{key} is {value}"
 
