@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import resource
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import distributed
 
 from benchmark import __version__
 from benchmark.errors import RequestError
@@ -26,10 +28,15 @@ _RECORDED = ("torch", "torchvision", "timm", "lightning-fabric", "numpy")
 def make_fabric(device: str, precision: Literal["fp32", "bf16"]) -> Fabric:
     """Device and precision for one process. `auto` takes CUDA where there is one.
 
-    Raises `RequestError` for a device this machine has not got.
+    Raises `RequestError` for a device this machine has not got, and in one of several processes
+    that torchrun started.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise RequestError(f"unknown device '{device}'. Use auto, cpu or cuda.")
+    count = os.environ.get("WORLD_SIZE", "1")
+    if distributed.is_torchelastic_launched() and count != "1":
+        raise RequestError(f"torchrun started {count} processes and a run is of one; leave "
+                           "torchrun out, and give several devices several runs by lhlbench sweep")
     cuda = torch.cuda.is_available()
     if device == "cuda" and not cuda:
         raise RequestError("--device cuda: torch sees no CUDA device here; see lhlbench doctor")
