@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: install run test test-clusters soak lint clean
+.PHONY: install run test test-all test-clusters soak lint clean
 
 install: $(STAMP)
 
@@ -17,6 +17,9 @@ run: install
 	$(VENV)/bin/lhlbench run --method had --sequence rooms_s1
 
 test: install
+	$(VENV)/bin/python -m pytest -n auto --dist loadgroup -m "not thorough"
+
+test-all: install
 	$(VENV)/bin/python -m pytest -n auto --dist loadgroup
 
 soak: install
