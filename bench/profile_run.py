@@ -34,6 +34,7 @@ def profile(words: list[str], started: float) -> dict[str, float]:
     """Seconds of every part of a run in this process, which was started at `started`."""
     # What `lhlbench run` imports counts as its start.
     import torch
+    from torch.optim.lr_scheduler import LRScheduler
 
     from benchmark.cli import matrix, progress
     from benchmark.cli.app import invoke
@@ -48,6 +49,7 @@ def profile(words: list[str], started: float) -> dict[str, float]:
     assert matrix and Store
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     watch = Stopwatch(device)
+    patched_classes: set[tuple[type, str]] = set()
     path = [(owner, name, "bookkeeping" if part == "rest" else part)
             for owner, name, part in STEP_PATH]
     others = [(environment, "make_fabric", "start"), (plan, "make_plan", "plan"),
@@ -66,7 +68,12 @@ def profile(words: list[str], started: float) -> dict[str, float]:
         def phase_begins(display: Any, number: int, phases: int, trainer: PhaseTrainer) -> None:
             begins(display, number, phases, trainer)
             for owner, name, part in own_path(trainer):
-                setattr(owner, name, watch.timed(part, getattr(owner, name)))
+                # A schedule's attributes are its state, which is saved: its class is patched.
+                place = type(owner) if isinstance(owner, LRScheduler) else owner
+                if (place, name) not in patched_classes:
+                    setattr(place, name, watch.timed(part, getattr(place, name)))
+                if place is not owner:
+                    patched_classes.add((place, name))
         return phase_begins
 
     def whole_epoch(take_steps: Any) -> Any:

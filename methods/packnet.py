@@ -68,8 +68,9 @@ class PackNet(Subnetworks):
                 weight.mul_(self._kept[name] | self.used[name])
 
     def mask(self, backbone: nn.Module) -> Tensors:
+        """What was kept in pruning; in a phase that ended before it, all that was free."""
         kept, self._kept = self._kept, {}
-        return kept
+        return kept or {name: ~used for name, used in self.used.items()}
 
     def visible(self, masks: Mapping[str, Tensor], task: str) -> Tensor:
         names = list(masks)
