@@ -49,7 +49,8 @@ def main() -> None:
     print(f"overhead of the sweep: {100 * median(overhead):.1f} % of the runs' time (median of "
           f"{given.pairs})")
     print(f"two workers: {median(speedup):.2f} times one")
-    print(f"10,044 planned runs listed in {listed():.1f} s by lhlbench sweep --dry-run")
+    runs_listed, seconds = listed()
+    print(f"{runs_listed:,} planned runs listed in {seconds:.1f} s by lhlbench sweep --dry-run")
 
 
 def requests(runs: int, epochs: int) -> list:
@@ -81,8 +82,9 @@ def in_turn(runs: int, epochs: int) -> float:
         return time.perf_counter() - begin
 
 
-def listed() -> float:
-    """Seconds of `lhlbench sweep --dry-run` over 27 methods, 6 sequences and 62 seeds."""
+def listed() -> tuple[int, float]:
+    """How many runs of all methods, 6 sequences and 62 seeds `lhlbench sweep --dry-run` lists, and
+    its seconds."""
     settings = [word for setting in TINY for word in ("--set", setting)]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmark", "sweep", "--methods", "*", "--sequences",
@@ -91,8 +93,7 @@ def listed() -> float:
         begin = time.perf_counter()
         listed = subprocess.run([*command, "0-61"], check=True, capture_output=True)
         seconds = time.perf_counter() - begin
-    assert len(listed.stdout.splitlines()) == 27 * 6 * 62
-    return seconds
+    return len(listed.stdout.splitlines()), seconds
 
 
 if __name__ == "__main__":
