@@ -54,18 +54,6 @@ class MethodConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def canonical(self) -> dict[str, Any]:
-        """JSON values of the settings, as records keep them and run ids hash them.
-
-        Settings that were added later are left out at their default, so that earlier runs are of
-        the same configuration still.
-        """
-        later = {name: field.default for name, field in type(self).model_fields.items()
-                 if isinstance(field.json_schema_extra, dict)
-                 and field.json_schema_extra.get("later")}
-        return {name: value for name, value in self.model_dump(mode="json").items()
-                if name not in later or value != later[name]}
-
 
 def setting(default: Any, description: str, source: Provenance, later: bool = False,
             **limits: Any) -> Any:

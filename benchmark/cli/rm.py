@@ -51,16 +51,11 @@ def _own_runs(runs: Path) -> dict[str, Path]:
 def _find(name: str, own: dict[str, Path], runs: Path) -> Path:
     """The folder of a run given by its id or the beginning of it. Raises `RequestError`."""
     from benchmark.config.shipped import shipped
+    from benchmark.engine.run_folder import run_named
     from benchmark.record import RECORD_FILE
 
-    if name in own:
-        return own[name]
-    found = [run_id for run_id in own if name and run_id.startswith(name)]
-    if len(found) == 1:
-        return own[found[0]]
-    if found:
-        raise RequestError(f"'{name}' begins {len(found)} runs in {runs}: {', '.join(found[:5])}"
-                           f"{', ...' * (len(found) > 5)}; give more of the one's id")
+    if found := run_named(name, own):
+        return own[found]
     published = (file.parent.name for file in shipped("results/published").rglob(RECORD_FILE))
     if any(name and run_id.startswith(name) for run_id in published):
         raise RequestError(f"'{name}' is a published run, which is not removed")

@@ -98,6 +98,8 @@ def run(method: Annotated[str, typer.Option("--method", help="A method's name, o
         console.print("This run is finished; --overwrite starts it again.")
     print_matrix(outcome.record, outcome.folder, PlainConsole())
     print(f"record: {outcome.folder / RECORD_FILE}")
+    words = ["--sequences", plan.config.sequence, *(["--runs", str(runs)] if runs != RUNS else [])]
+    console.print(f"beside other runs: lhlbench table {shlex.join(words)}", soft_wrap=True)
 
 
 def _title(config: RunConfig) -> str:

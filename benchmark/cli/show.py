@@ -33,14 +33,13 @@ def show(name: Annotated[str, typer.Argument(help="a method, a sequence, or a ru
         _show_method(name, as_json)
         return
     from benchmark.cli.records import all_records
+    from benchmark.engine.run_folder import run_named
     from benchmark.record import RECORD_FILE, load_record
 
     collection = all_records(runs, no_published)
     records = {found.record.run_id: found for found in (*collection.complete, *collection.failed)}
     path = Path(name)
-    beginning = [run_id for run_id in records if run_id.startswith(name)]
-    if len(beginning) == 1:
-        name = beginning[0]
+    name = run_named(name, records) or name
     if (name not in records and (path / RECORD_FILE).exists()) or path.suffix == ".json":
         _show_run(load_record(path), path, as_json)
     elif name in records:

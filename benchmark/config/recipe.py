@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from benchmark.config.canonical import LATER
+
 
 class Recipe(BaseModel):
     """How a network is built and trained in every phase, the same for all methods."""
@@ -17,17 +19,20 @@ class Recipe(BaseModel):
     backbone: str = Field("narrow", description="'narrow' or a timm model name")
     weights: str = Field("none", description="'none' (random), 'imagenet' (an installed package, "
                                              "the hub's cache, the hub) or a FILE.safetensors")
-    stages: int | None = Field(None, ge=1, description="keep the encoder's first stages only (of a "
-                                                       "plain transformer: quarters)")
+    stages: int | None = Field(
+        None, ge=1, json_schema_extra=LATER,
+        description="keep the encoder's first stages only (of a plain transformer: quarters)")
     neck: Literal["none", "simple_pyramid"] = Field(
-        "none", description="what follows a plain transformer: resampling alone, or ViTDet's "
-                            "simple pyramid before it")
+        "none", json_schema_extra=LATER,
+        description="what follows a plain transformer: resampling alone, or ViTDet's simple "
+                    "pyramid before it")
     head_rates: tuple[int, ...] = Field((12, 24, 36), description="dilation rates of the ASPP head")
     head_channels: int = Field(256, ge=1, description="width of the ASPP head")
     head_dropout: float = Field(0.5, ge=0, lt=1, description="dropout of the ASPP head")
     align_corners: bool = Field(
-        False, description="enlarge raw outputs so that corner pixels lie on corner pixels, "
-                           "instead of pixel borders on pixel borders")
+        False, json_schema_extra=LATER,
+        description="enlarge raw outputs so that corner pixels lie on corner pixels, instead of "
+                    "pixel borders on pixel borders")
     normalise: Literal["none", "imagenet", "half", "auto"] = Field(
         "none", description="input scaling after [0, 1]: none, ImageNet's mean and deviation, .5 "
                             "and .5, or what the backbone was pretrained with")

@@ -31,7 +31,8 @@ class _StrictLoader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        parser: Any = self
+        event = parser.peek_event()
         if isinstance(event, yaml.events.AliasEvent):
             raise _refused("aliases are not allowed", event)
         if getattr(event, "tag", None) not in (None, "!"):

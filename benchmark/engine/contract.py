@@ -161,15 +161,15 @@ def check_state(method: Method) -> None:
         raise violation(method, "state_dict", f"returned {fault}", _STATE)
 
 
-def check_counts(method: Method, network: Network) -> None:
+def check_counts(method: Method, network: Network, replaced: bool) -> None:
     """`parameters_added` and `exemplars` count. Raises `RunError`.
 
-    Where a smaller network of before predicts old tasks, it takes fewer parameters than their heads
-    on the present one.
+    Where backbones are `replaced`, a smaller one of before may take fewer parameters for its tasks
+    than their heads on the present one.
     """
     added, kept = method.parameters_added(network), method.exemplars()
-    total = sum(value.numel() for value in network.parameters())
-    if not (isinstance(added, int) and not isinstance(added, bool) and added > -total):
+    whole = isinstance(added, int) and not isinstance(added, bool)
+    if not whole or (added < 0 and not replaced):
         raise violation(method, "parameters_added", f"returned {added!r}", "a number of parameters")
     if not (isinstance(kept, tuple) and len(kept) == 2 and all(map(_is_count, kept))):
         raise violation(method, "exemplars", f"returned {kept!r}", "a pair of numbers, of images "

@@ -55,14 +55,15 @@ def _fabric_class() -> type[Fabric]:
     know its version, which matters to a part of it that is not used here. `None` stands for a
     module that is not there.
     """
-    hidden = "torchmetrics" not in sys.modules
+    modules: dict[str, Any] = sys.modules
+    hidden = "torchmetrics" not in modules
     if hidden:
-        sys.modules["torchmetrics"] = None  # type: ignore[assignment]
+        modules["torchmetrics"] = None
     try:
         from lightning_fabric import Fabric
     finally:
         if hidden:
-            del sys.modules["torchmetrics"]
+            del modules["torchmetrics"]
     return Fabric
 
 

@@ -6,9 +6,10 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark import PROTOCOL_VERSION
+from benchmark.config.canonical import LATER, canonical
 from benchmark.config.family import (
     Protocol,
     TaskSequence,
@@ -29,11 +30,6 @@ from benchmark.record import LONGEST_RUN_ID, run_id
 from benchmark.registry import find_method, plug_in_digest
 from benchmark.tasks.registry import file_digests
 
-# Keys that came after the first records; they are left out of configurations at these defaults.
-_LATER = ("backbones", "held_out", "task_kinds", "weights")
-_LATER_IN_RECIPES = {"align_corners": False, "stages": None, "neck": "none"}
-_MISSING = object()
-
 
 class RunConfig(BaseModel):
     """Everything that changes the numbers of a run, apart from the data's own content."""
@@ -49,25 +45,19 @@ class RunConfig(BaseModel):
     split: Protocol
     dataset: dict[str, Any]
     recipe: Recipe
-    backbones: tuple[str, ...] = ()
+    backbones: tuple[str, ...] = Field((), json_schema_extra=LATER)
     """Backbone of each phase, over and over; none: the recipe's."""
-    held_out: float = 0.0
+    held_out: float = Field(0.0, json_schema_extra=LATER)
     """Share of the training images that is evaluated on, instead of the evaluation images."""
-    task_kinds: dict[str, str] = {}
+    task_kinds: dict[str, str] = Field({}, json_schema_extra=LATER)
     """sha256 of the files of each kind the tasks are of, for kinds that come from files."""
-    weights: dict[str, str] = {}
+    weights: dict[str, str] = Field({}, json_schema_extra=LATER)
     """First digits of the sha256 of each backbone's weights, where a file of weights is read."""
     seed: int
 
     def canonical(self) -> dict[str, Any]:
-        """JSON values of the configuration, as records keep it and run ids hash it.
-
-        Keys that were added later are left out at their default, so that earlier run ids hold.
-        """
-        content = self.model_dump(mode="json")
-        content["recipe"] = {key: value for key, value in content["recipe"].items()
-                             if value != _LATER_IN_RECIPES.get(key, _MISSING)}
-        return {key: value for key, value in content.items() if value or key not in _LATER}
+        """JSON values of the configuration, as records keep it and run ids hash it."""
+        return canonical(self) | {"recipe": canonical(self.recipe)}
 
     def backbone(self, phase: int) -> str:
         """The backbone of a phase, counted from 1."""
@@ -123,7 +113,7 @@ def make_plan(request: RunRequest, sequence: TaskSequence | None = None) -> Plan
     _check_tasks(sequence, dataset)
     kinds = dataset.named_kinds()
     config = validate(RunConfig, {
-        "method": method.name, "method_config": method_config.canonical(),
+        "method": method.name, "method_config": canonical(method_config),
         "plug_in": plug_in_digest(request.method), "sequence": sequence.name,
         "tasks": sequence.tasks, "split": content["split"],
         "dataset": dataset.model_dump(mode="json"), "recipe": training,

@@ -186,7 +186,7 @@ class LifelongRun:
             peak_memory_bytes=peak_memory_bytes(self.fabric.device),
             encoder_forwards=forwards, encoder_backwards=backwards))
         self.previews.take(column, self.method, self.network, self.fabric.device)
-        check_counts(self.method, self.network)
+        check_counts(self.method, self.network, len(set(self.config.backbones)) > 1)
         if len(self.done) < len(self.blocks):
             carried = checkpoint.tensor_bytes(self.method.state_dict())
             self.carried_bytes = max(self.carried_bytes, carried)

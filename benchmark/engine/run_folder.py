@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark.config.shipped import shipped
@@ -13,6 +14,21 @@ WEIGHTS_FILE = "weights.safetensors"
 """The trained network, see `benchmark.engine.weights`."""
 CARD_FILE = "model_card.md"
 """What the trained network is, in words."""
+
+
+def run_named(name: str, run_ids: Iterable[str]) -> str | None:
+    """The run id that is `name`, or the only one that begins with it; None where none does.
+
+    Raises `RequestError` where several begin with it.
+    """
+    known = list(run_ids)
+    if name in known:
+        return name
+    found = [run_id for run_id in known if name and run_id.startswith(name)]
+    if len(found) > 1:
+        raise RequestError(f"{len(found)} runs begin with '{name}': {', '.join(found[:5])}"
+                           f"{', ...' * (len(found) > 5)}; give more of the one's id")
+    return found[0] if found else None
 
 
 def find_run(name: str | Path, runs: Path) -> Path:
@@ -26,22 +42,16 @@ def find_run(name: str | Path, runs: Path) -> Path:
     if (folder / RECORD_FILE).is_file():
         return folder
     known = {file.parent.name: file.parent for file in sorted(runs.rglob(RECORD_FILE))}
-    if str(name) in known:
-        return known[str(name)]
-    found = [each for each in known if each.startswith(str(name))] if str(name) else []
-    if len(found) > 1:
-        raise RequestError(f"{len(found)} runs in {runs} begin with '{name}': "
-                           f"{', '.join(found[:5])}{', ...' if len(found) > 5 else ''}")
-    if not found and any(file.parent.name == path.name
-                         for file in shipped("results/published").rglob(RECORD_FILE)):
+    if found := run_named(str(name), known):
+        return known[found]
+    if any(file.parent.name == path.name
+           for file in shipped("results/published").rglob(RECORD_FILE)):
         raise RequestError(f"{name} is a published run: its record was kept, its weights were not; "
                            "lhlbench show gives the command that trains it again")
     if not known:
         raise RequestError(f"there is no run '{name}', and none at all in {runs}; --runs names "
                            "another folder")
-    if not found:
-        raise unknown("run", str(name), known)
-    return known[found[0]]
+    raise unknown("run", str(name), known)
 
 
 def load_finished(folder: Path) -> Record:

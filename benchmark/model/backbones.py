@@ -121,8 +121,7 @@ def _create(recipe: Recipe) -> _Body:
         try:
             with _quiet_timm():
                 body = _create_timm(recipe, options)
-        except (TypeError, AttributeError, NotImplementedError, AssertionError,
-                RuntimeError) as error:
+        except (TypeError, NotImplementedError, AssertionError, RuntimeError) as error:
             raise RequestError(f"backbone '{name}' gives no feature maps: {error}") from None
     if own:
         body.network.load_state_dict(matched(weights, own, body.network.state_dict()))
@@ -175,6 +174,8 @@ def _create_plain(recipe: Recipe, options: dict[str, Any]) -> _Body:
         model = timm.create_model(recipe.backbone, dynamic_img_size=True, **options)
     except TypeError:  # some take any size without being asked to
         model = timm.create_model(recipe.backbone, **options)
+    if not hasattr(model, "blocks"):
+        raise NotImplementedError("it has no sequence of blocks")
     network = PlainTransformer(model, _stage_count(recipe, QUARTERS))
     widths = _widths(network)
     return _Body(network, widths, [network.patch] * len(widths), plain=True)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -110,7 +111,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
         return dict(content)
-    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
+    except (SafetensorError, UnpicklingError, OSError, EOFError, ValueError, TypeError,
+            RuntimeError) as error:
         raise RequestError(f"{path}: not readable weights: {error}") from None
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
 from benchmark.engine.callbacks import Callback
 from benchmark.engine.execute import execute
@@ -20,11 +19,7 @@ from benchmark.engine.plan import make_plan
 from benchmark.engine.stopping import StopSignals
 from benchmark.engine.trainer import EpochReport, PhaseTrainer
 from benchmark.errors import Busy, LhlbenchError, RequestError, SignalReceived, Terminated
-from benchmark.record import LOCK_FILE, RECORD_FILE, load_record
 from benchmark.sweep.status import PlannedRun, State, config_digest
-
-DAMAGED_FILE = "record.damaged.json"
-"""A record that could not be read, once the run is tried again."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,6 @@ def _outcome(assignment: Assignment, stop: StopSignals, send: Send) -> Message:
         if config_digest(plan) != run.config_digest:
             raise RequestError("its method or sequence was changed after the sweep had begun; "
                                "start the sweep again")
-        _set_damaged_record_aside(run.folder)
         execute(plan, options, _Reporter(send))
         return Message("done", 1.0)
     except Stopped as error:
@@ -134,23 +128,6 @@ def _outcome(assignment: Assignment, stop: StopSignals, send: Send) -> Message:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})"
         return Message("failed", reason=" ".join(reason.split()))
-
-
-def _set_damaged_record_aside(folder: Path) -> None:
-    """Rename a record that cannot be read, so that it is written again from the checkpoint.
-
-    Raises `Busy` when another process is at the run.
-    """
-    if not (folder / RECORD_FILE).exists():
-        return
-    try:
-        with FileLock(folder / LOCK_FILE, timeout=0):
-            try:
-                load_record(folder)
-            except RequestError:
-                (folder / RECORD_FILE).replace(folder / DAMAGED_FILE)
-    except Timeout:
-        raise Busy(f"{folder} is being run by another process") from None
 
 
 class _Reporter(Callback):

@@ -72,6 +72,6 @@ def test_a_beginning_that_several_runs_share_is_not_enough(tmp_path, capsys):
         (tmp_path / name).mkdir()
         (tmp_path / name / RECORD_FILE).touch()
     assert invoke(["rm", "ewc", "--runs", str(tmp_path), "--yes"]) == 2
-    assert "'ewc' begins 2 runs" in capsys.readouterr().err
+    assert "2 runs begin with 'ewc'" in capsys.readouterr().err
     assert invoke(["rm", "ewc-a", "--runs", str(tmp_path), "--yes"]) == 0
     assert [folder.name for folder in tmp_path.iterdir()] == ["ewc-b"]

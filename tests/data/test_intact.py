@@ -98,7 +98,7 @@ def test_a_cache_that_cannot_be_written_is_gone_without(tmp_path: Path, hashed: 
     assert len(hashed) == 8
 
 
-def test_a_run_looks_at_its_store(tiny, cache: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_looks_at_its_store(tiny, cache):
     settings = ["dataset.train=12", "dataset.eval=5"]
     outcome = tiny("finetune", settings=[*settings, "recipe.epochs=1"])
     (folder,) = cache.glob("rooms/v*_12+5_*")

@@ -127,7 +127,7 @@ def test_a_run_is_found_by_path_id_and_the_beginning_of_its_id(finished):
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("lora-rooms", "2 runs in .* begin with 'lora-rooms': lora-rooms5"),
+    ("lora-rooms", "2 runs begin with 'lora-rooms': lora-rooms5"),
     ("lara-rooms5_s1-seed0", "unknown run 'lara-rooms5_s1-seed0'. Did you mean lora-rooms5_s1"),
     ("*", "unknown run '\\*'"), ("", "unknown run ''")])
 def test_names_of_no_run_and_of_several(name, message, folder):

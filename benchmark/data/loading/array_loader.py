@@ -141,11 +141,3 @@ def memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def load_rows(store: Store, split: Split, modality: str, rows: Rows,
-              device: torch.device) -> Tensor:
-    """A few rows at once, decoded."""
-    columns = ArrayLoader(store, split, device, "resident")
-    columns.add(modality, rows)
-    return next(columns.batches([{modality: torch.arange(len(rows))}]))[modality]
