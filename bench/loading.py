@@ -129,9 +129,9 @@ def main() -> None:
             rates["npy"].append(npy_epoch(root, np.random.default_rng(number).permutation(IMAGES)))
             for name, data in ways.items():
                 rates[name].append(store_epoch(data, number))
-        told = {name: statistics.median(values) for name, values in rates.items()}
-        for name, rate in told.items():
-            print(f"{name:9} {rate:7.0f} images/s  {rate / told['npy']:5.1f} x npy")
+        medians = {name: statistics.median(values) for name, values in rates.items()}
+        for name, rate in medians.items():
+            print(f"{name:9} {rate:7.0f} images/s  {rate / medians['npy']:5.1f} x npy")
         loading, working = step_seconds(ways["resident"], recipe)
     share = loading / (loading + working)
     print(f"resident: loading {1000 * loading:.1f} ms of a {1000 * (loading + working):.0f} ms "

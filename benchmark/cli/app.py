@@ -113,7 +113,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         done: Any = typer.main.get_command(app).main(
             [word for word in words if word != "--debug"], prog_name="lhlbench",
             standalone_mode=False)
-        sys.stdout.flush()  # a full disk is told of here, not while Python ends
+        sys.stdout.flush()  # a full disk is reported here, not while Python ends
         return done if isinstance(done, int) else 0
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nobody reads any further output

@@ -43,7 +43,7 @@ def evaluate(run: RunName,
     """Evaluate the final weights of a run: its scores again, or those on other data.
 
     On the run's own data the result is compared with the record, bit for bit; any difference is
-    told and ends with code 1. Nothing is written.
+    listed and ends with code 1. Nothing is written.
     """
     from benchmark.data.sources.source import DataPaths, default_cache
     from benchmark.engine.reevaluate import (

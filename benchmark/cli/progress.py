@@ -128,7 +128,7 @@ class SweepLines(SweepDisplay):
     def __init__(self, console: Console, progress: SweepProgress) -> None:
         super().__init__(console, progress)
         self._begun = set[str]()
-        """Runs that have begun and have not told yet where they go on."""
+        """Runs that have begun and have not said yet where they go on."""
 
     def show(self, event: RunEvent) -> None:
         number, runs = self.progress.number(event.run), len(self.progress.latest)

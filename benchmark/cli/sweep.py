@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from benchmark.sweep.status import PlannedRun
 
 _BASELINE = "finetune"
-"""What tables compare with unless they are told otherwise."""
+"""What tables compare with unless another baseline is chosen."""
 
 
 def sweep(methods: Annotated[str, typer.Option("--methods", help="Names, files and globs with "

@@ -39,7 +39,7 @@ def _no_constant(name: str) -> Any:
 
 
 def _is_usual(content: Any) -> bool:
-    """Whether `_require` has nothing to find, told in a tenth of its time."""
+    """Whether `_require` has nothing to find, found in a tenth of its time."""
     blocks = [content]
     for _ in range(_DEEPEST):
         below = []

@@ -5,9 +5,9 @@
     inside.safetensors              state between two epochs of a phase
     inside.previous.safetensors     the same, as saved before
 
-A file that cannot be used is told, and the one before it is used. The state inside a phase stays
-until there is one inside the next, so that a run whose newest boundary is damaged loses no more
-than what was trained between two saved states.
+A file that cannot be used is named in a warning, and the one before it is used. The state inside a
+phase stays until there is one inside the next, so that a run whose newest boundary is damaged loses
+no more than what was trained between two saved states.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class StateFiles:
         """
         faults: list[str] = []
         for path, state in self._usable(BOUNDARY_FILE, faults):
-            self._tell(faults, f"going on from {path.name}")
+            self._warn(faults, f"going on from {path.name}")
             self._compare_threads(state)
             return state
         if faults:
@@ -83,12 +83,12 @@ class StateFiles:
         faults: list[str] = []
         for path, state in self._usable(INSIDE_FILE, faults):
             if state["phase"] == phase:
-                self._tell(faults, f"going on from {path.name}, after epoch {state['epoch']} of "
+                self._warn(faults, f"going on from {path.name}, after epoch {state['epoch']} of "
                            f"phase {phase}")
                 self._compare_threads(state)
                 found: dict[str, Any] = state["trainer"]
                 return found
-        self._tell(faults, f"phase {phase} begins again")
+        self._warn(faults, f"phase {phase} begins again")
         return None
 
     def finish(self) -> None:
@@ -111,7 +111,7 @@ class StateFiles:
 
     def _usable(self, name: str, faults: list[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
         """The states of a file and of the one before, newest first; those that cannot be used are
-        left out and told in `faults`."""
+        left out, with the reason in `faults`."""
         for path in (self.folder / name, self.folder / _BEFORE[name]):
             if path.exists():
                 try:
@@ -120,7 +120,7 @@ class StateFiles:
                     self._unusable.add(path)
                     faults.append(str(error))
 
-    def _tell(self, faults: list[str], consequence: str) -> None:
+    def _warn(self, faults: list[str], consequence: str) -> None:
         if faults:
             self.callback.warns(f"{'; '.join(faults)}; {consequence}")
 

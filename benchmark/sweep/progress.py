@@ -31,7 +31,7 @@ class RunEvent:
 
 
 class RunObserver:
-    """Turns what the worker of one run tells into events."""
+    """Turns what the worker of one run reports into events."""
 
     def __init__(self, run: PlannedRun) -> None:
         self.run = run

@@ -50,7 +50,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Message:
-    """What a worker tells of its run."""
+    """What a worker reports of its run."""
 
     state: State
     """running, or how it ended."""
@@ -74,7 +74,7 @@ def carry_out(assignment: Assignment, threads: int | None, send: Send) -> Messag
     leave off. Where a message cannot be sent, because nobody is there to read it, the run leaves
     off and `Terminated` is raised. For the main thread only.
     """
-    def tell(message: Message) -> Message:
+    def sent(message: Message) -> Message:
         try:
             send(message)
         except OSError:
@@ -85,14 +85,14 @@ def carry_out(assignment: Assignment, threads: int | None, send: Send) -> Messag
     if threads is not None:
         torch.set_num_threads(threads)
     if assignment.deadline.passed():
-        return tell(Message("left", reason="the time was up"))
+        return sent(Message("left", reason="the time was up"))
     try:
         with _StopRequests(assignment.deadline) as stop:
-            tell(Message("running"))
-            last = _outcome(assignment, stop, tell)
+            sent(Message("running"))
+            last = _outcome(assignment, stop, sent)
     except SignalReceived as error:
         last = Message("left", reason=f"stopped by signal {error.number}")
-    return tell(last)
+    return sent(last)
 
 
 class _StopRequests(StopSignals):

@@ -193,20 +193,20 @@ def _heard(job: _Job, state: str | None) -> list[RunEvent]:
         return []
     messages = job.messages.receive()
     job.last = messages[-1] if messages else job.last
-    told = [message for message in messages if message.state != "left"]
+    reported = [message for message in messages if message.state != "left"]
     if state is not None:
         job.gone_since = None
     elif not messages:
         job.gone_since = job.gone_since or time.monotonic()
         gone = time.monotonic() - job.gone_since
         if job.last and job.last.state == "left" and gone > _RETURN:
-            told.append(job.last)
+            reported.append(job.last)
         elif gone > _PATIENCE:
-            told.append(Message("failed", reason=(
+            reported.append(Message("failed", reason=(
                 f"its Slurm job {job.slurm_id} ended without a word (cancelled, out of memory, or "
                 f"its node was lost); see {job.log}; running it again goes on from its last "
                 "checkpoint")))
-    return [job.observer.event(message) for message in told]
+    return [job.observer.event(message) for message in reported]
 
 
 def _cancel(slurm_ids: Iterable[str]) -> None:
