@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -19,6 +20,7 @@ from benchmark.config.shipped import shipped
 from benchmark.engine.stopping import StopSignals
 from benchmark.errors import SignalReceived
 from benchmark.record import load_record
+from benchmark.sweep import schedule
 from tests.helpers.tiny import TINY
 
 ROOT = shipped("sequences").parent
@@ -167,21 +169,20 @@ def test_two_sweeps_do_every_run_once_and_one_takes_over_from_one_that_is_killed
     assert sorted(phases) == sorted([*"123", *"123", *"123", "2"])  # only the one held begins again
 
 
-def test_a_run_that_is_finished_elsewhere_is_counted(tiny, tmp_path, capsys):
+def test_a_run_that_is_finished_elsewhere_is_counted(tiny, capsys, monkeypatch):
     outcome = tiny("finetune", settings=["recipe.epochs=1"])
     record = (outcome.folder / "record.json").read_bytes()
     (outcome.folder / "record.json").unlink()
     lock = FileLock(outcome.folder / ".lock", timeout=0)
     lock.acquire()
 
-    def finish():
+    def finish(seconds):
+        """What happens elsewhere while the sweep waits."""
         (outcome.folder / "record.json").write_bytes(record)
         lock.release()
 
-    timer = threading.Timer(1.0, finish)
-    timer.start()
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(sleep=finish))
     assert invoke(words(outcome.folder.parent, "--methods", "finetune")) == 0
-    timer.join()
     err = capsys.readouterr().err
     assert "1 runs: 0 done, 1 running elsewhere, 0 left" in err
     assert "finetune on rooms_s1, seed 0: running elsewhere" in err
